@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The door of the shadow MMU.  Everything outside hv/shadow/ sees guest paging
+ * through this file alone; hv/shadow/ sees the outside through host.h alone.
+ *
+ * The caller (cr.c) owns the guest's view of the control registers, copies it
+ * into `paging` and says what changed; the shadow MMU answers with the root and
+ * the control bits that the hardware must run on.
+ */
+#ifndef SHADOW_SHADOW_H
+#define SHADOW_SHADOW_H
+
+#include "../host.h"
+#include "../x86.h"
+
+struct shadow_vm; /* one guest: p2m, pool, hash, reverse map */
+
+/* ---- configuration ---------------------------------------------------- */
+
+enum shadow_policy { POLICY_VTLB, POLICY_EMULATE };
+enum shadow_wprot { WPROT_RMAP, WPROT_SCAN };
+enum p2m_layout { P2M_FLAT, P2M_SCATTER };
+
+#define SHADOW_POOL_MIN 64 /* frames; see pool.c for the sum */
+
+struct shadow_config {
+	enum shadow_policy policy;
+	enum shadow_wprot wprot;
+	enum p2m_layout p2m;
+	u32 pool; /* shadow pages, >= SHADOW_POOL_MIN */
+	u32 audit; /* 0, 1, 2 */
+	bool g2_on_s2; /* 2-level shadows for 2-level guests */
+	u64 ram_frames; /* guest RAM from gfn 0, less the hole below */
+	gfn_t hole_start, hole_end; /* no RAM in [start, end) */
+	u64 seed; /* of the scatter */
+	u8 maxphyaddr; /* what CPUID tells the guest, <= the processor's */
+	bool page1g; /* guest may use 1 GiB pages */
+	bool pse36; /* guest may use PSE-36 */
+};
+
+/* NULL when memory does not suffice: *why then says what was wanted. */
+struct shadow_vm *shadow_vm_create(const struct shadow_config *cfg, const char **why);
+void shadow_vm_destroy(struct shadow_vm *vm);
+
+/* ---- guest physical memory (p2m.c, guestmem.c) ------------------------- */
+
+enum p2m_kind { P2M_RAM, P2M_HOLE };
+
+struct p2m_entry {
+	hfn_t hfn; /* for a hole: a frame of ones that nobody writes */
+	enum p2m_kind kind;
+};
+
+struct p2m_entry p2m_lookup(const struct shadow_vm *vm, gfn_t gfn);
+
+/* Holes read as ones and swallow writes.  Any length, any alignment. */
+void guestmem_read(struct shadow_vm *vm, gpa_t gpa, void *buf, size_t len);
+/* As a device or a loader would write: shadows of tables in the way follow. */
+void guestmem_write(struct shadow_vm *vm, gpa_t gpa, const void *buf, size_t len);
+
+/* ---- one virtual processor's paging ------------------------------------ */
+
+struct shadow_paging { /* the guest's own values */
+	u64 cr0, cr3, cr4, efer, pat;
+	u64 pdpte[4]; /* I12: registers, valid while PAE paging is on */
+};
+
+struct shadow_stats;
+struct shadow_mode;
+
+struct shadow_vcpu {
+	struct shadow_vm *vm;
+	struct shadow_paging paging; /* written by cr.c before shadow_update() */
+
+	/* What the hardware must run on; valid after shadow_update(). */
+	hpa_t root; /* CR3 */
+	u64 hw_cr4; /* PAE, PSE, SMEP, SMAP, LA57 as the shadow needs them; no other bits */
+	bool hw_long; /* EFER.LMA */
+	bool flush; /* a TLB flush is owed before the next VM entry; cleared by the caller */
+
+	/* The rest belongs to hv/shadow/. */
+	const struct shadow_mode *mode;
+	struct shadow_page *root_page;
+};
+
+void shadow_vcpu_init(struct shadow_vcpu *sv, struct shadow_vm *vm);
+
+enum shadow_change {
+	SHADOW_CR3, /* MOV to CR3 (same value too): non-global translations go */
+	SHADOW_MODE, /* CR0.PG/WP, CR4, EFER, PAT, reset: everything goes */
+};
+
+/* Reads and checks the four PDPTEs at `cr3` (SDM vol. 3, 4.4.1); false: #GP, nothing changed. */
+bool shadow_read_pdptes(struct shadow_vcpu *sv, u64 cr3, u64 pdpte[4]);
+/* After any change of sv->paging. */
+void shadow_update(struct shadow_vcpu *sv, enum shadow_change what);
+/* INVLPG retired for this address; the caller has dropped non-canonical ones. */
+void shadow_invlpg(struct shadow_vcpu *sv, gva_t gva);
+
+/* ---- accesses ----------------------------------------------------------- */
+
+struct shadow_access {
+	bool write, fetch;
+	bool user; /* CPL 3 and not implicit */
+	bool implicit; /* descriptor table, TSS, event delivery: supervisor, EFLAGS.AC ignored */
+	bool ac; /* EFLAGS.AC */
+};
+
+struct shadow_fault { /* a guest #PF: what to inject */
+	gva_t gva;
+	u32 error;
+};
+
+enum shadow_action {
+	SHADOW_RETRY, /* hidden fault, repaired: run on */
+	SHADOW_INJECT, /* the guest's own fault: inject #PF with `error` and CR2 = gva */
+	SHADOW_EMULATE, /* allowed by the guest, not possible in place: a write to a table, to a hole,
+			   or past CR0.WP=0.  Decode and perform, or shadow_step_over(). */
+};
+
+struct shadow_verdict {
+	enum shadow_action action;
+	u32 error; /* SHADOW_INJECT */
+	gpa_t gpa; /* SHADOW_EMULATE */
+};
+
+/* A #PF exit.  `acc` is what the guest did; hw_error is the processor's error code. */
+struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, u32 hw_error);
+
+/*
+ * After SHADOW_EMULATE for an instruction (or event delivery) that is not
+ * decoded: opens the way for it.  What was opened is closed and resynchronised
+ * by shadow_close(), to be called first thing at every exit.  Returns true if
+ * the caller must single-step (a right was granted that must not outlive one
+ * instruction), false if it may run on until any next exit.
+ */
+bool shadow_step_over(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc);
+void shadow_close(struct shadow_vcpu *sv);
+bool shadow_is_open(const struct shadow_vcpu *sv);
+
+/*
+ * Emulated accesses by guest linear address, at most 4096 bytes, of any
+ * alignment, across pages: all pages are checked before anything is done.
+ * False: *fault is the guest's fault and nothing was changed but A bits of no page.
+ */
+bool shadow_read(struct shadow_vcpu *sv, gva_t gva, void *buf, size_t len, const struct shadow_access *acc, struct shadow_fault *fault);
+bool shadow_write(struct shadow_vcpu *sv, gva_t gva, const void *buf, size_t len, const struct shadow_access *acc, struct shadow_fault *fault);
+/*
+ * Compare-exchange of 1, 2, 4, 8 or 16 bytes, atomic when it lies in one page
+ * and is naturally aligned.  *swapped tells; if not, `old` is updated with what was there.
+ * The write access is checked (and D set) whether it swaps or not, as the processor does.
+ */
+bool shadow_cmpxchg(struct shadow_vcpu *sv, gva_t gva, void *old, const void *new_val, size_t len, bool *swapped,
+		    const struct shadow_access *acc, struct shadow_fault *fault);
+/* The translation alone: neither A nor D is touched. */
+bool shadow_probe(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, gpa_t *gpa, struct shadow_fault *fault);
+
+/* ---- audit and counters -------------------------------------------------- */
+
+/* Checks I1-I6, I8, I9; returns the number of violations, *why names the first. */
+unsigned shadow_audit(struct shadow_vcpu *sv, const char **why);
+
+/* Calls f(ctx, name, value) for each counter. */
+void shadow_stats(const struct shadow_vm *vm, void (*f)(void *ctx, const char *name, u64 value), void *ctx);
+
+#endif

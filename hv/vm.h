@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One guest: its module, options, limits, devices and result. */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include "vcpu.h"
+
+enum vm_result { VM_RUNNING, VM_PASS, VM_FAIL, VM_SKIP };
+
+struct vm_options { /* per VM: hv's command line, overridden by the module's own */
+	struct shadow_config shadow; /* policy, wprot, p2m, pool, audit, g2_on_s2, ram_frames from mem=, seed */
+	u64 limit_ms; /* run time; 0: none */
+	u32 refault_limit; /* same RIP and CR2 without progress */
+	u64 output_limit; /* bytes on the serial line */
+};
+
+struct vm {
+	const char *name; /* "access/pae": first word of the module's string, folders and .elf dropped */
+	const char *cmdline; /* what the guest gets */
+	struct vm_options opt;
+	struct shadow_vm *mem;
+	struct vcpu vcpu;
+
+	enum vm_result result;
+	char why[160]; /* of a failure */
+	u64 start_tsc;
+	u64 exits[NEXITS]; /* counters by kind */
+	u64 refaults; /* current run of same RIP, same CR2 */
+	u64 output; /* bytes */
+};
+
+/* Ends the guest with a reason; the first reason stays. */
+void vm_fail(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void vm_end(struct vm *vm, enum vm_result r);
+
+/* devices.c: a 16550 at COM1 (polled, output only), debug-exit at 0xf4, port 0xe9. Others read as ones. */
+u32 device_in(struct vm *vm, u16 port, u8 size);
+void device_out(struct vm *vm, u16 port, u8 size, u32 value);
+
+/* hypercall.c: abi.h */
+void hypercall(struct vcpu *v);
+
+#endif
