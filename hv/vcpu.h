@@ -88,6 +88,14 @@ struct vm_exit {
 
 struct vm;
 
+#define STEP_PLACES 8 /* one instruction or event delivery touches no more pages */
+
+struct vcpu_progress { /* fault.c: does the guest get anywhere between two page faults? */
+	u64 rip, gva, regs[NREGS];
+	unsigned places; /* opened for the instruction at rip, which is not decoded */
+	struct { gva_t gva; struct shadow_access acc; } place[STEP_PLACES];
+};
+
 struct vcpu {
 	u64 regs[NREGS]; /* by enum reg; RSP too */
 	u64 rip, rflags;
@@ -110,6 +118,8 @@ struct vcpu {
 	struct vm *vm;
 	void *arch; /* the back end's own */
 	struct vm_exit exit;
+	struct vcpu_progress progress;
+	bool entry_tf; /* the guest's own TF at the last entry: what EXIT_DEBUG may owe it */
 };
 
 struct vendor {
@@ -157,6 +167,7 @@ void cr_sync_hw(struct vcpu *v); /* v->hw from the guest's view and v->mmu */
 bool msr_read(struct vcpu *v, u32 msr, u64 *value); /* false: the caller queues #GP */
 bool msr_write(struct vcpu *v, u32 msr, u64 value);
 void cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
+void cpuid_shadow_config(struct shadow_config *cfg); /* maxphyaddr, page1g, pse36 from the host, before the VM is made */
 
 static inline bool vcpu_is_long(const struct vcpu *v) { return v->efer & EFER_LMA; }
 static inline bool vcpu_is_paged(const struct vcpu *v) { return v->cr0 & CR0_PG; }
