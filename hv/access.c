@@ -220,7 +220,7 @@ static bool settle(struct access *a, u64 gva, bool done)
 	return done;
 }
 
-static bool canonical_or_gp(struct access *a, u64 gva)
+bool access_check(struct access *a, u64 gva)
 {
 	if (a->c.mode != EMUL_64 || access_canonical(a->v, gva))
 		return true;
@@ -230,12 +230,12 @@ static bool canonical_or_gp(struct access *a, u64 gva)
 
 bool access_read(struct access *a, u64 gva, void *buf, unsigned len)
 {
-	return canonical_or_gp(a, gva) && settle(a, gva, op_read(&a->c, gva, buf, len));
+	return access_check(a, gva) && settle(a, gva, op_read(&a->c, gva, buf, len));
 }
 
 bool access_write(struct access *a, u64 gva, const void *buf, unsigned len)
 {
-	return canonical_or_gp(a, gva) && settle(a, gva, op_write(&a->c, gva, buf, len));
+	return access_check(a, gva) && settle(a, gva, op_write(&a->c, gva, buf, len));
 }
 
 static bool is_prefix(u8 b, bool code64)

@@ -15,7 +15,7 @@ static const u8 fault_class[32] = { /* SDM vol. 3, interrupt 8, table of classes
 };
 
 /* Faults push RF set, so that an instruction breakpoint does not fire again (SDM vol. 3, RF flag). */
-static const u32 sets_rf = ~(BIT(VEC_DB) | BIT(VEC_NMI) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_DF) | BIT(VEC_MC));
+static const u32 no_rf = BIT(VEC_DB) | BIT(VEC_NMI) | BIT(VEC_BP) | BIT(VEC_OF) | BIT(VEC_DF) | BIT(VEC_MC);
 
 /* The event whose delivery was cut short; a hardware exception alone can make a double fault. */
 static enum fault_class class_in_delivery(const struct vcpu *v)
@@ -32,7 +32,7 @@ static void set_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 	v->inject = (struct event){
 		.valid = true, .type = EVENT_EXCEPTION, .vector = vector, .has_error = has_error, .error = error,
 	};
-	if (sets_rf & BIT(vector))
+	if (!(no_rf & BIT(vector)))
 		v->rflags |= RFLAGS_RF;
 }
 

@@ -27,14 +27,22 @@ bool access_decode(struct access *a, struct vcpu *v);
 /* Guest memory at c.insn's operand; false: #PF or #GP was queued. */
 bool access_read(struct access *a, u64 gva, void *buf, unsigned len);
 bool access_write(struct access *a, u64 gva, const void *buf, unsigned len);
+bool access_check(struct access *a, u64 gva); /* canonical, else #GP or #SS was queued */
 bool access_canonical(const struct vcpu *v, u64 gva);
 bool access_code64(struct vcpu *v);
 /* Length of the instruction at RIP: from the exit, else prefixes + `opcode` bytes. */
 u8 access_insn_len(struct vcpu *v, u8 opcode);
 
 /* ---- event.c ---- */
+/* Vectors that push an error code. */
+#define EVENT_HAS_ERROR (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC))
 void event_retire(struct vcpu *v); /* an instruction ended: RF, the interrupt shadow, TF */
 void event_gp(struct vcpu *v); /* #GP(0) */
+
+/* ---- cr.c, cpuid.c ---- */
+bool cr_write_efer(struct vcpu *v, u64 efer); /* false: the caller queues #GP */
+u64 cpuid_efer_legal(struct vcpu *v); /* EFER bits that the guest's CPUID offers, LMA too */
+u8 cpuid_maxphyaddr(void); /* the host's */
 
 /* ---- fault.c, exit_cr.c, exit_io.c ---- */
 void fault_page(struct vcpu *v);

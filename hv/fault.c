@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Page-fault exits: what the shadow MMU decides is carried out here.  A hidden
+ * fault leaves no trace in the guest: the event whose delivery it cut short
+ * goes in again (exit.c puts it back), and an instruction that nobody
+ * decodes is stepped over with the way opened for it.
+ */
+#include "exit.h"
+
+/* Since the last page fault: same place, same address, same registers? */
+static bool stands_still(struct vcpu *v)
+{
+	const struct vcpu_progress *p = &v->progress;
+
+	return p->rip == v->rip && !memcmp(p->regs, v->regs, sizeof(p->regs));
+}
+
+static void note_progress(struct vcpu *v)
+{
+	struct vcpu_progress *p = &v->progress;
+	bool same_insn = stands_still(v);
+
+	if (!same_insn)
+		p->places = 0;
+	if (!same_insn || p->gva != v->exit.gva.v)
+		v->vm->refaults = 0;
+	p->rip = v->rip;
+	p->gva = v->exit.gva.v;
+	memcpy(p->regs, v->regs, sizeof(p->regs));
+}
+
+static void remember_place(struct vcpu_progress *p, gva_t gva, const struct shadow_access *acc)
+{
+	for (unsigned i = 0; i < p->places; i++)
+		if (p->place[i].gva.v >> PAGE_SHIFT == gva.v >> PAGE_SHIFT)
+			return;
+	if (p->places == STEP_PLACES)
+		p->places = 0; /* no x86 instruction comes here; the refault limit watches */
+	p->place[p->places].gva = gva;
+	p->place[p->places++].acc = *acc;
+}
+
+/* Every exit closes all: what the same instruction was given before is given again. */
+static void step_over(struct vcpu *v, const struct shadow_access *acc)
+{
+	struct vcpu_progress *p = &v->progress;
+
+	remember_place(p, v->exit.gva, acc);
+	for (unsigned i = 0; i < p->places; i++)
+		if (shadow_step_over(&v->mmu, p->place[i].gva, &p->place[i].acc))
+			v->step = true;
+}
+
+static void commit(struct vcpu *v, const struct access *a, bool retired)
+{
+	v->rip = a->c.rip;
+	v->rflags = a->c.rflags;
+	if (retired)
+		event_retire(v);
+	else if (v->rflags & RFLAGS_TF)
+		vendor->queue_debug(v); /* an iteration of REP is an instruction to TF */
+}
+
+/* The instruction at RIP wrote where it may, but hardware could not let it. */
+static void emulate(struct vcpu *v, const struct shadow_access *acc)
+{
+	struct access a;
+
+	access_init(&a, v);
+	a.c.has_want = true;
+	a.c.want_gva = v->exit.gva.v;
+	switch (emul_write(&a.c)) {
+	case EMUL_DONE:
+		v->vm->refaults = 0;
+		commit(v, &a, true);
+		break;
+	case EMUL_AGAIN:
+		commit(v, &a, false);
+		break;
+	case EMUL_FAULT:
+		event_page_fault(v, mk_gva(a.c.fault.gva), a.c.fault.error);
+		break;
+	case EMUL_EXCEPTION:
+		event_exception(v, a.c.vector, (BIT(a.c.vector) & EVENT_HAS_ERROR) != 0, a.c.error);
+		break;
+	case EMUL_UNKNOWN:
+		step_over(v, acc);
+		break;
+	}
+}
+
+static void count_refault(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	if (++vm->refaults > vm->opt.refault_limit && vm->opt.refault_limit)
+		vm_fail(vm, "refaults: %llu page faults without progress at rip %#llx, address %#llx, error %#x",
+			(unsigned long long)vm->refaults, (unsigned long long)v->rip,
+			(unsigned long long)v->exit.gva.v, v->exit.error);
+}
+
+void fault_page(struct vcpu *v)
+{
+	struct shadow_access acc;
+	struct shadow_verdict verdict;
+
+	note_progress(v);
+	acc = access_of_fault(v);
+	verdict = shadow_page_fault(&v->mmu, v->exit.gva, &acc, v->exit.error);
+	switch (verdict.action) {
+	case SHADOW_RETRY:
+		count_refault(v);
+		break;
+	case SHADOW_INJECT: /* the handler runs: that is progress */
+		v->vm->refaults = 0;
+		v->progress.places = 0;
+		event_page_fault(v, v->exit.gva, verdict.error);
+		break;
+	case SHADOW_EMULATE:
+		count_refault(v);
+		if (v->exit.vectoring.valid) /* the write is the processor's, not the instruction's at RIP */
+			step_over(v, &acc);
+		else
+			emulate(v, &acc);
+		break;
+	}
+}
+
+/* #DB after one instruction that was stepped over, or the guest's own. */
+void fault_stepped(struct vcpu *v)
+{
+	v->progress.places = 0;
+	v->vm->refaults = 0;
+	if (v->entry_tf)
+		vendor->queue_debug(v);
+}
+
+/* SDM vol. 2, INVLPG: a non-canonical address is no error and no operation. */
+void fault_invlpg(struct vcpu *v)
+{
+	struct access a;
+	gva_t gva = v->exit.gva;
+	u8 len = v->exit.insn_len;
+
+	if (!v->exit.has_gva || !len) {
+		if (!access_decode(&a, v))
+			return;
+		gva = mk_gva(emul_linear(&a.c));
+		len = a.c.insn.len;
+	}
+	if (!vcpu_is_long(v) || access_canonical(v, gva.v))
+		shadow_invlpg(&v->mmu, gva);
+	vcpu_skip(v, len);
+}
