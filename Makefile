@@ -28,7 +28,7 @@ $B/hv/%.o: hv/%.S Makefile
 # One source, one object for each pair of guest and shadow levels: shadow_g3_on_s3.o
 $B/hv/shadow/shadow_%.o: hv/shadow/mode.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HV_CFLAGS) -DSHADOW_MODE=shadow_$* \
+	$(Q)$(CC) $(HV_CFLAGS) -DMODE_NAME=shadow_$* \
 		-DGUEST_LEVELS=$(patsubst g%,%,$(word 1,$(subst _, ,$*))) \
 		-DSHADOW_LEVELS=$(patsubst s%,%,$(word 3,$(subst _, ,$*))) -c $< -o $@
 

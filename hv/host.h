@@ -7,6 +7,7 @@
 #ifndef HV_HOST_H
 #define HV_HOST_H
 
+#include <stdarg.h>
 #include "types.h"
 
 #ifndef HPA_BASE
@@ -33,6 +34,8 @@ void host_free(hfn_t f);
 /* `frames` contiguous frames, not zeroed (tables of the p2m and the pool); NO_HFN when out of memory. */
 hfn_t host_alloc_run(u64 frames);
 void host_free_run(hfn_t f, u64 frames);
+
+int host_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap); /* as snprintk() */
 
 void *memcpy(void *d, const void *s, size_t n);
 void *memset(void *d, int c, size_t n);

@@ -21,6 +21,12 @@ enum shadow_policy { POLICY_VTLB, POLICY_EMULATE };
 enum shadow_wprot { WPROT_RMAP, WPROT_SCAN };
 enum p2m_layout { P2M_FLAT, P2M_SCATTER };
 
+/*
+ * What the host's IA32_PAT must hold: WB WT UC- UC WP WC UC- UC.  The guest's
+ * memory types are translated to these; its own PAT never reaches the hardware.
+ */
+#define SHADOW_HOST_PAT 0x0007010500070406ull
+
 #define SHADOW_POOL_MIN 64 /* frames; see pool.c for the sum */
 
 struct shadow_config {

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM's bounded stock of shadow pages, their hash by gfn, and recycling.
+ *
+ * Recycling goes round the pool in order of age.  Pages that carry the stamp of
+ * the fault being served, and roots, are passed over (I11).  SHADOW_POOL_MIN is
+ * what one instruction may need mapped at once, so that its restart finds all
+ * of it: 2 pages each for the instruction, a source, a destination, and, if its
+ * delivery follows, IDT, GDT, TSS, two stacks: 16 pages under 3 levels of their
+ * own and a root are 49, and the stamped path of the fault in progress (4) and
+ * the PAE root (1) come on top.  Round-robin with at least that many pages
+ * converges: a page just made is the last to go.
+ */
+#include "private.h"
+
+_Static_assert(SHADOW_POOL_MIN >= 16 * 3 + 1 + 4 + 1, "one instruction must fit the smallest pool");
+
+static u32 hash_bucket(const struct shadow_vm *vm, gfn_t gfn)
+{
+	return (gfn.v * 0x9e3779b97f4a7c15ull >> 40) & vm->hash_mask;
+}
+
+static bool is_hashed(const struct shadow_page *p)
+{
+	return p->role.kind == PAGE_TABLE || p->role.kind == PAGE_SPLINTER;
+}
+
+bool pool_init(struct shadow_vm *vm)
+{
+	u32 n = vm->cfg.pool, buckets = 64;
+
+	while (buckets < n)
+		buckets *= 2;
+	vm->entries = vm->cfg.g2_on_s2 ? 1024 : 512;
+	vm->hash_mask = buckets - 1;
+	vm->pages = vm_alloc(vm, n * sizeof(*vm->pages));
+	vm->next = vm_alloc(vm, (u64)n * vm->entries * sizeof(*vm->next));
+	vm->hash = vm_alloc(vm, buckets * sizeof(*vm->hash));
+	vm->pool_base = vm_alloc_run(vm, n);
+	if (!vm->pages || !vm->next || !vm->hash || vm->pool_base.v == NO_HFN.v)
+		return false;
+	memset(host_ptr(vm->pool_base), 0, n * PAGE_SIZE);
+	return true;
+}
+
+struct shadow_page *pool_find(struct shadow_vm *vm, gfn_t gfn, union role role)
+{
+	for (u32 n = vm->hash[hash_bucket(vm, gfn)]; n; n = vm->pages[n - 1].hash_next) {
+		struct shadow_page *p = &vm->pages[n - 1];
+
+		if (p->gfn.v == gfn.v && p->role.v == role.v)
+			return p;
+	}
+	return NULL;
+}
+
+struct shadow_page *pool_next_table(struct shadow_vm *vm, gfn_t gfn, struct shadow_page *prev)
+{
+	u32 n = prev ? prev->hash_next : vm->hash[hash_bucket(vm, gfn)];
+
+	for (; n; n = vm->pages[n - 1].hash_next) {
+		struct shadow_page *p = &vm->pages[n - 1];
+
+		if (p->gfn.v == gfn.v && p->role.kind == PAGE_TABLE)
+			return p;
+	}
+	return NULL;
+}
+
+struct shadow_page *pool_iterate(struct shadow_vm *vm, u32 *i)
+{
+	while (*i < vm->cfg.pool) {
+		struct shadow_page *p = &vm->pages[(*i)++];
+
+		if (p->role.kind != PAGE_FREE)
+			return p;
+	}
+	return NULL;
+}
+
+static void hash_insert(struct shadow_vm *vm, struct shadow_page *p)
+{
+	u32 *head = &vm->hash[hash_bucket(vm, p->gfn)];
+
+	p->hash_next = *head;
+	*head = pool_number(vm, p) + 1;
+}
+
+static void hash_remove(struct shadow_vm *vm, struct shadow_page *p)
+{
+	u32 *n = &vm->hash[hash_bucket(vm, p->gfn)];
+
+	while (*n != pool_number(vm, p) + 1) {
+		BUG_ON(!*n);
+		n = &vm->pages[*n - 1].hash_next;
+	}
+	*n = p->hash_next;
+}
+
+/* Afterwards nothing points to p, p points to nothing, and its frame is zero. */
+void pool_free(struct shadow_vm *vm, struct shadow_page *p)
+{
+	BUG_ON(p->pinned || p->role.kind == PAGE_FREE);
+	page_unlink(vm, p);
+	page_clear_all(vm, p);
+	if (is_hashed(p))
+		hash_remove(vm, p);
+	if (p->role.kind == PAGE_TABLE)
+		vm->frames[p2m_frame(vm, p->gfn)].tables--;
+	p->role.v = 0;
+	vm->used--;
+}
+
+void pool_free_all(struct shadow_vm *vm)
+{
+	struct shadow_page *p;
+
+	for (u32 i = 0; (p = pool_iterate(vm, &i));)
+		if (!p->pinned)
+			pool_free(vm, p);
+		else
+			page_clear_all(vm, p);
+}
+
+static struct shadow_page *pool_take(struct shadow_vm *vm)
+{
+	for (u32 tries = 0; tries < 2 * vm->cfg.pool; tries++) {
+		struct shadow_page *p = &vm->pages[vm->hand];
+
+		vm->hand = (vm->hand + 1) % vm->cfg.pool;
+		if (p->role.kind == PAGE_FREE)
+			return p;
+		if (vm->used < vm->cfg.pool || p->pinned || p->stamp == vm->stamp)
+			continue;
+		vm->stats.shadow_recycles++;
+		pool_free(vm, p);
+		return p;
+	}
+	BUG("shadow pool of %u pages cannot serve one fault", vm->cfg.pool);
+}
+
+struct shadow_page *pool_get(struct shadow_vm *vm, gfn_t gfn, union role role, const struct shadow_mode *mode)
+{
+	bool hashed = role.kind == PAGE_TABLE || role.kind == PAGE_SPLINTER;
+	struct shadow_page *p = hashed ? pool_find(vm, gfn, role) : NULL;
+
+	if (p) {
+		p->stamp = vm->stamp;
+		return p;
+	}
+	p = pool_take(vm);
+	*p = (struct shadow_page){ .role = role, .gfn = gfn, .mode = mode, .stamp = vm->stamp };
+	vm->stats.shadow_allocs++;
+	if (++vm->used > vm->stats.shadow_pages_peak)
+		vm->stats.shadow_pages_peak = vm->used;
+	if (hashed)
+		hash_insert(vm, p);
+	if (role.kind == PAGE_TABLE) {
+		/* A table from here on: no mapping of it may stay writable (I3) when its first entry is read. */
+		vm->stats.tables_shadowed++;
+		if (vm->frames[p2m_frame(vm, gfn)].tables++ == 0)
+			rmap_write_protect(vm, gfn);
+	}
+	return p;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The door: a VM made and unmade, changes of the guest's control registers,
+ * page faults, and the stepping over of what is not decoded.
+ */
+#include "private.h"
+
+struct shadow_vm *shadow_vm_create(const struct shadow_config *cfg, const char **why)
+{
+	u64 frames = (sizeof(struct shadow_vm) + PAGE_SIZE - 1) / PAGE_SIZE;
+	hfn_t self = host_alloc_run(frames);
+	struct shadow_vm *vm;
+
+	*why = "not enough memory for the guest and its shadow pool";
+	if (self.v == NO_HFN.v)
+		return NULL;
+	vm = memset(host_ptr(self), 0, frames * PAGE_SIZE);
+	vm->cfg = *cfg;
+	vm->pat = ~0ull;
+	vm->blocks[vm->nblocks] = self;
+	vm->block_frames[vm->nblocks++] = frames;
+	if (!p2m_init(vm) || !pool_init(vm)) {
+		shadow_vm_destroy(vm);
+		return NULL;
+	}
+	/* A PAE root, and all of a 2-level shadow, are named by 32 bits. */
+	if (vm->pool_base.v + cfg->pool > BIT(20) || (cfg->g2_on_s2 && vm->ram_base.v + vm->nframes > BIT(20))) {
+		*why = "not enough memory below 4 GiB for the shadow pool";
+		shadow_vm_destroy(vm);
+		return NULL;
+	}
+	return vm;
+}
+
+void shadow_vm_destroy(struct shadow_vm *vm)
+{
+	while (vm->nblocks > 1) {
+		unsigned i = --vm->nblocks;
+
+		host_free_run(vm->blocks[i], vm->block_frames[i]);
+	}
+	host_free_run(vm->blocks[0], vm->block_frames[0]); /* vm itself */
+}
+
+void shadow_vcpu_init(struct shadow_vcpu *sv, struct shadow_vm *vm)
+{
+	*sv = (struct shadow_vcpu){ .vm = vm };
+	vm->vcpu = sv;
+}
+
+unsigned ctl_of(const struct shadow_paging *p)
+{
+	if (!(p->cr0 & CR0_PG))
+		return CTL_WP;
+	return (p->efer & EFER_NXE ? CTL_NXE : 0) | (p->cr4 & CR4_PSE ? CTL_PSE : 0) |
+	       (p->cr0 & CR0_WP ? CTL_WP : (p->cr4 & CR4_SMEP ? CTL_SMEP : 0) | (p->cr4 & CR4_SMAP ? CTL_SMAP : 0));
+}
+
+static const struct shadow_mode *mode_of(const struct shadow_vcpu *sv)
+{
+	const struct shadow_paging *p = &sv->paging;
+
+	if (!(p->cr0 & CR0_PG))
+		return &shadow_g0_on_s3;
+	if (p->efer & EFER_LMA)
+		return &shadow_g4_on_s4;
+	if (p->cr4 & CR4_PAE)
+		return &shadow_g3_on_s3;
+	return sv->vm->cfg.g2_on_s2 ? &shadow_g2_on_s2 : &shadow_g2_on_s3;
+}
+
+/* SDM vol. 3, 4.4.1: P, PWT, PCD and the address may be set, and nothing is checked in an absent one. */
+bool shadow_read_pdptes(struct shadow_vcpu *sv, u64 cr3, u64 pdpte[4])
+{
+	u64 rsvd = ~(BIT(sv->vm->cfg.maxphyaddr) - 1) | 0x1e6;
+	u64 e[4];
+
+	guestmem_read(sv->vm, mk_gpa(cr3 & 0xffffffe0), e, sizeof(e));
+	for (unsigned i = 0; i < 4; i++)
+		if (e[i] & PTE_P && e[i] & rsvd)
+			return false;
+	memcpy(pdpte, e, sizeof(e));
+	return true;
+}
+
+void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
+{
+	struct shadow_vm *vm = sv->vm;
+	bool paged = sv->paging.cr0 & CR0_PG;
+
+	if (what == SHADOW_CR3)
+		vm->stats.cr3_loads++;
+	if (vm->cfg.policy == POLICY_VTLB)
+		vm->stats.vtlb_drops++; /* a vtlb's root goes with all below it in set_root() */
+	if (vm->pat != sv->paging.pat) {
+		pool_free_all(vm); /* each leaf was made with the old types */
+		vm->pat = sv->paging.pat;
+	}
+	sv->mode = mode_of(sv);
+	sv->mode->set_root(sv);
+	sv->hw_long = sv->mode->shadow_levels >= 4;
+	sv->hw_cr4 = (sv->mode->shadow_levels == 2 ? 0 : CR4_PAE) | (paged ? sv->paging.cr4 & (CR4_SMEP | CR4_SMAP) : 0);
+	page_owe_flush(vm);
+}
+
+void shadow_invlpg(struct shadow_vcpu *sv, gva_t gva)
+{
+	sv->vm->stats.invlpgs++;
+	if (sv->vm->cfg.policy == POLICY_VTLB)
+		sv->mode->invlpg(sv, gva);
+	page_owe_flush(sv->vm);
+}
+
+bool shadow_is_table(const struct shadow_vm *vm, gfn_t gfn)
+{
+	if (!vm->frames[p2m_frame(vm, gfn)].tables)
+		return false;
+	for (unsigned i = 0; i < vm->nopen; i++)
+		if (vm->open[i].v == gfn.v)
+			return false;
+	return true;
+}
+
+void shadow_table_written(struct shadow_vm *vm, gpa_t gpa, size_t len)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+	unsigned first = gpa.v % PAGE_SIZE;
+
+	if (!vm->frames[p2m_frame(vm, gfn)].tables)
+		return;
+	for (struct shadow_page *p = pool_next_table(vm, gfn, NULL); p; p = pool_next_table(vm, gfn, p))
+		p->mode->sync(vm->vcpu, p, first, first + len - 1);
+}
+
+/* A table that nothing points to is written: it is probably a table no more. */
+static bool unshadow_idle(struct shadow_vm *vm, gfn_t gfn)
+{
+	for (struct shadow_page *p = pool_next_table(vm, gfn, NULL); p; p = pool_next_table(vm, gfn, p))
+		if (!p->refs && !p->pinned) {
+			vm->stats.unshadowed_by_write++;
+			pool_free(vm, p);
+			return true;
+		}
+	return false;
+}
+
+void shadow_guest_wrote(struct shadow_vm *vm, gpa_t gpa, size_t len)
+{
+	if (!vm->frames[p2m_frame(vm, gpa_to_gfn(gpa))].tables)
+		return;
+	vm->stats.table_writes++;
+	shadow_table_written(vm, gpa, len);
+	while (unshadow_idle(vm, gpa_to_gfn(gpa)))
+		;
+}
+
+/* ---- page faults ---- */
+
+/* A supervisor's write to a read-only user page, possible because CR0.WP=0. */
+static bool needs_lending(const struct walk *w, const struct shadow_access *acc)
+{
+	return acc->write && !acc->user && (w->access & (ACC_U | ACC_W)) == ACC_U;
+}
+
+static bool writable_in_place(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc)
+{
+	if (p2m_lookup(sv->vm, w->gfn).kind != P2M_RAM || shadow_is_table(sv->vm, w->gfn))
+		return false;
+	return !needs_lending(w, acc) || may_lend(w->access, ctl_of(&sv->paging), sv->mode->shadow_levels);
+}
+
+/*
+ * All is as it should be and the processor still refuses: an implicit
+ * supervisor access (GDT, IDT, TSS on a user page) at CPL 0, for which SMAP
+ * ignores EFLAGS.AC.  Nothing in the exit tells it from an explicit one.
+ */
+static bool is_implicit_smap(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc, u32 hw_error)
+{
+	return hw_error & PF_ERR_P && sv->paging.cr4 & CR4_SMAP && w->access & ACC_U && !acc->user && !acc->fetch;
+}
+
+struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, u32 hw_error)
+{
+	struct shadow_vm *vm = sv->vm;
+	struct shadow_verdict v = { .action = SHADOW_RETRY };
+	struct walk w;
+
+	vm->faulted = true;
+	do {
+		sv->mode->walk(sv, gva, &w);
+		if (!sv->mode->permits(sv, &w, acc, &v.error)) {
+			vm->stats.guest_faults++;
+			v.action = SHADOW_INJECT;
+			return v;
+		}
+		v.gpa = mk_gpa(gfn_to_gpa(w.gfn).v | gva.v % PAGE_SIZE);
+		if (acc->write && !writable_in_place(sv, &w, acc)) {
+			vm->stats.emulate_verdicts++;
+			v.action = SHADOW_EMULATE;
+			return v;
+		}
+	} while (!sv->mode->set_ad(sv, &w, acc->write));
+	if (!sv->mode->fill(sv, gva, &w, needs_lending(&w, acc)) && is_implicit_smap(sv, &w, acc, hw_error)) {
+		vm->stats.guest_faults++;
+		v.action = SHADOW_INJECT;
+		return v;
+	}
+	vm->stats.hidden_faults++;
+	return v;
+}
+
+/* ---- stepping over ---- */
+
+/*
+ * The guest may write an opened table unseen until the next exit.  That is
+ * legal although the shadow lags: what becomes present faults, which is an exit;
+ * what loses a right may live on as if in a TLB until the guest flushes, which
+ * is an exit too; and every exit closes and resynchronises first of all.
+ */
+static void open_table(struct shadow_vm *vm, gfn_t gfn)
+{
+	BUG_ON(vm->nopen == OPEN_MAX);
+	vm->open[vm->nopen++] = gfn;
+	vm->stats.table_writes_stepped++;
+}
+
+static void open_hole(struct shadow_vm *vm)
+{
+	if (!vm->hole_open)
+		memset(host_ptr(frame_hfn(vm, FRAME_SCRATCH)), 0xff, PAGE_SIZE);
+	vm->hole_open = true;
+}
+
+/* True if a right is granted that a TLB could not hold: one instruction only. */
+static bool open_one(struct shadow_vcpu *sv, const struct step *s)
+{
+	struct shadow_vm *vm = sv->vm;
+	bool lend, once;
+	struct walk w;
+	u32 error;
+
+	do {
+		sv->mode->walk(sv, s->gva, &w);
+		if (!sv->mode->permits(sv, &w, &s->acc, &error))
+			return false; /* it will fault again, and be told */
+	} while (!sv->mode->set_ad(sv, &w, s->acc.write));
+	if (p2m_lookup(vm, w.gfn).kind != P2M_RAM)
+		open_hole(vm);
+	else if (shadow_is_table(vm, w.gfn))
+		open_table(vm, w.gfn);
+	lend = needs_lending(&w, &s->acc);
+	once = lend && !may_lend(w.access, ctl_of(&sv->paging), sv->mode->shadow_levels);
+	if (once)
+		vm->lent[vm->nlent++] = s->gva;
+	sv->mode->fill(sv, s->gva, &w, lend);
+	return once;
+}
+
+/* All that this instruction has asked for so far is opened again: it may write to two pages. */
+bool shadow_step_over(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc)
+{
+	struct shadow_vm *vm = sv->vm;
+	bool once = false;
+
+	shadow_close(sv);
+	vm->faulted = true;
+	if (vm->nsteps == OPEN_MAX)
+		vm->nsteps = 0;
+	vm->steps[vm->nsteps++] = (struct step){ gva, *acc };
+	for (unsigned i = 0; i < vm->nsteps; i++)
+		once |= open_one(sv, &vm->steps[i]);
+	return once;
+}
+
+bool shadow_is_open(const struct shadow_vcpu *sv)
+{
+	return sv->vm->nopen || sv->vm->nlent || sv->vm->hole_open || sv->vm->nsteps;
+}
+
+void shadow_close(struct shadow_vcpu *sv)
+{
+	struct shadow_vm *vm = sv->vm;
+	unsigned n = vm->nopen;
+
+	vm->nopen = 0;
+	for (unsigned i = 0; i < n; i++)
+		rmap_write_protect(vm, vm->open[i]);
+	for (unsigned i = 0; i < n; i++)
+		shadow_table_written(vm, gfn_to_gpa(vm->open[i]), PAGE_SIZE);
+	for (; vm->nlent; vm->nlent--)
+		sv->mode->drop(sv, vm->lent[vm->nlent - 1]);
+	if (vm->hole_open) {
+		vm->hole_open = false;
+		rmap_drop(vm, FRAME_SCRATCH);
+	}
+	if (!vm->faulted) /* the last exit was no fault of the same instruction */
+		vm->nsteps = 0;
+	vm->faulted = false;
+}
+
+void shadow_stats(const struct shadow_vm *vm, void (*f)(void *ctx, const char *name, u64 value), void *ctx)
+{
+#define X(name) f(ctx, #name, vm->stats.name);
+	STATS(X)
+#undef X
+}
