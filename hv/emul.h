@@ -34,6 +34,8 @@ enum insn_op { /* what the decoder recognises */
 	INSN_LOAD, /* MOV/MOVZX/MOVSX register from memory */
 };
 
+enum insn_sse { INSN_XMM_LOW, INSN_XMM_HIGH, INSN_MMX };
+
 struct insn {
 	enum insn_op op;
 	u8 len;
@@ -42,7 +44,7 @@ struct insn {
 	bool lock, rep, repne;
 	bool has_mem; /* a ModRM/moffs memory operand exists */
 	u8 seg; /* effective segment, numbers of x86 (ES CS SS DS FS GS) */
-	u8 base, index, scale; /* register numbers, 0xff none; base 0xfe RIP-relative */
+	u8 base, index, scale; /* register numbers, 0xff none; base 0xfe RIP-relative; scale is a shift, 0-3 */
 	s64 disp;
 	u8 reg; /* ModRM.reg with REX.R: source, or the control register number */
 	u8 rm; /* ModRM.rm register when mod == 3 */
@@ -50,6 +52,11 @@ struct insn {
 	bool imm_src; /* the source is `imm` */
 	u64 imm; /* sign-extended */
 	u8 cc; /* SETcc condition */
+	u8 opcode; /* the last opcode byte: tells the forms of one op apart (IN/OUT, the PUSHes) */
+	u8 dst_size; /* LOAD: bytes of the register; op_size is the memory operand's */
+	bool sign; /* LOAD: sign-extends */
+	enum insn_sse sse; /* SSE_STORE: where the op_size bytes come from */
+	bool aligned; /* SSE_STORE: #GP unless the operand is aligned to op_size */
 };
 
 /* Decodes `n` (<= 15) bytes; false: unknown or more bytes wanted (*need_more tells). */
@@ -57,7 +64,9 @@ bool insn_decode(const u8 *bytes, unsigned n, enum emul_mode mode, struct insn *
 
 enum emul_status {
 	EMUL_DONE, /* performed; registers, flags and RIP are updated */
-	EMUL_AGAIN, /* a REP string made some progress: registers are, RIP is not; run on */
+	/* Run on at the same RIP: a REP string went part of its way (registers tell; after one iteration if TF is
+	 * set), or a RMW kept losing its races. */
+	EMUL_AGAIN,
 	EMUL_FAULT, /* the guest's #PF is in ctxt->fault; registers at the faulting iteration */
 	EMUL_EXCEPTION, /* #GP/#SS/#AC/#UD...: ctxt->vector, error */
 	EMUL_UNKNOWN, /* not decoded, or not at ctxt->want_gva: nothing was done */
@@ -70,12 +79,18 @@ struct emul_fault {
 
 struct emul_ctxt;
 
-struct emul_ops { /* all return false with ctxt->fault filled in when the guest's page tables refuse */
+/*
+ * All return false with ctxt->fault filled in when the guest's page tables
+ * refuse; nothing is written then, not even the part in an allowed page.  An
+ * access may cross a page, never 4 GiB outside 64-bit mode nor the canonical hole.
+ */
+struct emul_ops {
 	bool (*fetch)(struct emul_ctxt *c, u64 gva, void *buf, unsigned len);
 	bool (*read)(struct emul_ctxt *c, u64 gva, void *buf, unsigned len);
 	bool (*write)(struct emul_ctxt *c, u64 gva, const void *buf, unsigned len);
 	/* the read half of a read-modify-write: write rights are checked */
 	bool (*read_rmw)(struct emul_ctxt *c, u64 gva, void *buf, unsigned len);
+	/* atomic; not swapped: `old` gets what is there */
 	bool (*cmpxchg)(struct emul_ctxt *c, u64 gva, void *old, const void *new_val, unsigned len, bool *swapped);
 	void (*seg)(struct emul_ctxt *c, unsigned seg, u64 *base, u32 *limit, u16 *attr); /* x86 numbers */
 	void (*read_xmm)(struct emul_ctxt *c, unsigned n, u8 out[16]);
@@ -97,6 +112,7 @@ struct emul_ctxt {
 	u8 vector;
 	u32 error;
 	struct insn insn; /* as decoded */
+	bool fetch_fault; /* emul_fetch_decode() failed because fetch did: see `fault` */
 };
 
 /* Fetches, decodes and performs one memory-writing instruction at RIP. */
