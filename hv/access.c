@@ -33,21 +33,36 @@ struct shadow_access access_explicit(struct vcpu *v, bool write)
 }
 
 /*
+ * Without PAE and SMEP the processor does not tell a fetch from a read (error
+ * bit I), yet SMAP does: what lies at RIP, or where the instruction crosses into
+ * the next page, is taken for a fetch.
+ */
+static bool looks_like_fetch(struct vcpu *v)
+{
+	u64 gva = v->exit.gva.v, at;
+	struct segment cs;
+
+	if ((v->hw.cr4 & (CR4_PAE | CR4_SMEP)) || (v->exit.error & PF_ERR_W) || v->exit.vectoring.valid)
+		return false;
+	vendor->get_seg(v, SEG_CS, &cs);
+	at = (u32)(v->rip + cs.base);
+	return gva == at || (gva % PAGE_SIZE == 0 && gva - at < 15);
+}
+
+/*
  * A fault in event delivery, and a supervisor access at CPL 3, come from the
  * processor itself: implicit.  At CPL < 3 a descriptor-table access looks like
- * data; under SMAP with AC=1 the walk would then allow what the processor
- * refuses, again and again.  Getting nowhere is the only sign of it.
+ * data; the shadow MMU finds out when there is nothing to repair.
  */
 struct shadow_access access_of_fault(struct vcpu *v)
 {
-	bool user = v->exit.error & PF_ERR_U, cpl3 = vendor->cpl(v) == 3;
-	bool stuck = (v->cr4 & CR4_SMAP) && v->vm->refaults >= 2;
+	bool user = v->exit.error & PF_ERR_U;
 
 	return (struct shadow_access){
 		.write = v->exit.error & PF_ERR_W,
-		.fetch = v->exit.error & PF_ERR_I,
+		.fetch = (v->exit.error & PF_ERR_I) || looks_like_fetch(v),
 		.user = user,
-		.implicit = !user && (cpl3 || v->exit.vectoring.valid || stuck),
+		.implicit = !user && (vendor->cpl(v) == 3 || v->exit.vectoring.valid),
 		.ac = v->rflags & RFLAGS_AC,
 	};
 }

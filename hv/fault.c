@@ -7,48 +7,21 @@
  */
 #include "exit.h"
 
-/* Since the last page fault: same place, same address, same registers? */
-static bool stands_still(struct vcpu *v)
-{
-	const struct vcpu_progress *p = &v->progress;
-
-	return p->rip == v->rip && !memcmp(p->regs, v->regs, sizeof(p->regs));
-}
-
+/* Same place, same address, same registers as at the last page fault? */
 static void note_progress(struct vcpu *v)
 {
 	struct vcpu_progress *p = &v->progress;
-	bool same_insn = stands_still(v);
 
-	if (!same_insn)
-		p->places = 0;
-	if (!same_insn || p->gva != v->exit.gva.v)
+	if (p->rip != v->rip || p->gva != v->exit.gva.v || memcmp(p->regs, v->regs, sizeof(p->regs)))
 		v->vm->refaults = 0;
 	p->rip = v->rip;
 	p->gva = v->exit.gva.v;
 	memcpy(p->regs, v->regs, sizeof(p->regs));
 }
 
-static void remember_place(struct vcpu_progress *p, gva_t gva, const struct shadow_access *acc)
-{
-	for (unsigned i = 0; i < p->places; i++)
-		if (p->place[i].gva.v >> PAGE_SHIFT == gva.v >> PAGE_SHIFT)
-			return;
-	if (p->places == STEP_PLACES)
-		p->places = 0; /* no x86 instruction comes here; the refault limit watches */
-	p->place[p->places].gva = gva;
-	p->place[p->places++].acc = *acc;
-}
-
-/* Every exit closes all: what the same instruction was given before is given again. */
 static void step_over(struct vcpu *v, const struct shadow_access *acc)
 {
-	struct vcpu_progress *p = &v->progress;
-
-	remember_place(p, v->exit.gva, acc);
-	for (unsigned i = 0; i < p->places; i++)
-		if (shadow_step_over(&v->mmu, p->place[i].gva, &p->place[i].acc))
-			v->step = true;
+	v->step = shadow_step_over(&v->mmu, v->exit.gva, acc);
 }
 
 static void commit(struct vcpu *v, const struct access *a, bool retired)
@@ -113,7 +86,6 @@ void fault_page(struct vcpu *v)
 		break;
 	case SHADOW_INJECT: /* the handler runs: that is progress */
 		v->vm->refaults = 0;
-		v->progress.places = 0;
 		event_page_fault(v, v->exit.gva, verdict.error);
 		break;
 	case SHADOW_EMULATE:
@@ -129,7 +101,6 @@ void fault_page(struct vcpu *v)
 /* #DB after one instruction that was stepped over, or the guest's own. */
 void fault_stepped(struct vcpu *v)
 {
-	v->progress.places = 0;
 	v->vm->refaults = 0;
 	if (v->entry_tf)
 		vendor->queue_debug(v);

@@ -88,12 +88,8 @@ struct vm_exit {
 
 struct vm;
 
-#define STEP_PLACES 8 /* one instruction or event delivery touches no more pages */
-
 struct vcpu_progress { /* fault.c: does the guest get anywhere between two page faults? */
 	u64 rip, gva, regs[NREGS];
-	unsigned places; /* opened for the instruction at rip, which is not decoded */
-	struct { gva_t gva; struct shadow_access acc; } place[STEP_PLACES];
 };
 
 struct vcpu {
