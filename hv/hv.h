@@ -18,6 +18,9 @@ void console_putc(char c); /* raw byte, "\n" becomes "\r\n" */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int snprintk(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Milliseconds since the TSC stood at `tsc` (vm->start_tsc). */
+u64 clock_ms(u64 tsc);
+
 /* power.c: waits for the UART, then ends the machine by every known way. */
 __attribute__((noreturn)) void power_off(bool success);
 
