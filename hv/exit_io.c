@@ -65,9 +65,9 @@ static bool ins_once(struct vcpu *v, struct access *a)
 		last = (u32)last;
 	if (!access_check(a, gva))
 		return false;
-	/* both ends: the operand may lie across two pages */
+	/* both ends: the operand may lie across two pages, and CR2 is then where the second one begins */
 	if (!shadow_probe(&v->mmu, mk_gva(gva), &acc, &gpa, &f) ||
-	    !shadow_probe(&v->mmu, mk_gva(last), &acc, &gpa, &f)) {
+	    ((gva ^ last) >> PAGE_SHIFT && !shadow_probe(&v->mmu, mk_gva(last & ~(PAGE_SIZE - 1)), &acc, &gpa, &f))) {
 		event_page_fault(v, f.gva, f.error);
 		return false;
 	}
