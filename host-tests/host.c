@@ -47,6 +47,8 @@ void host_bug(const char *file, int line, const char *fmt, ...)
 	abort();
 }
 
+int host_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap) { return vsnprintf(buf, size, fmt, ap); }
+
 static bool run_is_free(u64 first, u64 frames)
 {
 	for (u64 i = first; i < first + frames; i++)

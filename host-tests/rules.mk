@@ -6,6 +6,13 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-reco
 HOST_TESTS += decode emul
 HOST_SRC_decode := host-tests/decode.c host-tests/host.c hv/decode.c
 HOST_SRC_emul := host-tests/emul.c host-tests/host.c hv/decode.c $(wildcard hv/emul*.c)
+HOST_TESTS += shadow
+HOST_SRC_shadow := host-tests/shadow.c host-tests/host.c $(SHADOW_SRC)
+HOST_MODES_shadow := y
+HOST_TESTS += vcpu
+HOST_SRC_vcpu := host-tests/vcpu.c host-tests/host.c $(wildcard hv/decode*.c hv/emul*.c) $(SHADOW_SRC) \
+	$(addprefix hv/,exit.c fault.c exit_cr.c exit_io.c access.c event.c cr.c cpuid.c msr.c)
+HOST_MODES_vcpu := y
 
 host_obj = $(patsubst %.c,$B/host-obj/%.o,$(1))
 
@@ -13,8 +20,12 @@ $B/host-obj/%.o: %.c Makefile host-tests/rules.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) -c $< -o $@
 
+$B/host-obj/hv/shadow/shadow_%.o: hv/shadow/mode.c Makefile host-tests/rules.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CFLAGS) $(call shadow_mode_flags,$*) -c $< -o $@
+
 define host_test
-$B/host-tests/$(1): $(call host_obj,$(HOST_SRC_$(1)))
+$B/host-tests/$(1): $(call host_obj,$(HOST_SRC_$(1))) $(if $(HOST_MODES_$(1)),$(SHADOW_MODES:%=$B/host-obj/hv/shadow/shadow_%.o))
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(HOST_CFLAGS) $$^ -o $$@
 endef

@@ -20,6 +20,7 @@ static void write_entry(struct shadow_vm *vm, struct shadow_page *p, unsigned i,
 {
 	void *table = host_ptr(pool_hfn(vm, p));
 
+	vm->edits++;
 	if (is_narrow(p))
 		__atomic_store_n((u32 *)table + i, (u32)e.v, __ATOMIC_RELAXED);
 	else
@@ -127,7 +128,7 @@ void page_write_protect(struct shadow_vm *vm, u32 link)
 
 	if (!(e.v & PTE_W))
 		return;
-	write_entry(vm, p, i, mk_spte(e.v & ~PTE_W));
+	write_entry(vm, p, i, mk_spte(e.v & ~(PTE_W | PTE_D)));
 	vm->stats.wprot_hits++;
 	page_owe_flush(vm);
 }

@@ -105,6 +105,7 @@ struct shadow_vm {
 	u32 hand; /* of the recycler */
 	u32 used;
 	u32 stamp;
+	u64 edits; /* of shadow entries */
 	u32 *hash;
 	u32 hash_mask;
 
@@ -154,8 +155,8 @@ struct shadow_mode {
 	bool (*permits)(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc, u32 *error);
 	/* Sets A (and D for a write) along a permitted walk; false: an entry changed, walk again. */
 	bool (*set_ad)(struct shadow_vcpu *sv, const struct walk *w, bool write);
-	/* Builds the path to gva and its leaf.  True if the leaf is new or changed. */
-	bool (*fill)(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, bool lend);
+	/* Builds the path to gva and its leaf. */
+	void (*fill)(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, bool lend);
 	void (*drop)(struct shadow_vcpu *sv, gva_t gva); /* the leaf of gva, if there is one */
 	void (*invlpg)(struct shadow_vcpu *sv, gva_t gva); /* vtlb */
 	void (*set_root)(struct shadow_vcpu *sv);

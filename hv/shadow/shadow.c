@@ -113,7 +113,9 @@ void shadow_invlpg(struct shadow_vcpu *sv, gva_t gva)
 
 bool shadow_is_table(const struct shadow_vm *vm, gfn_t gfn)
 {
-	if (!vm->frames[p2m_frame(vm, gfn)].tables)
+	u32 frame = p2m_frame(vm, gfn);
+
+	if (frame == FRAME_ONES || !vm->frames[frame].tables) /* a hole may be a table, but no write changes it */
 		return false;
 	for (unsigned i = 0; i < vm->nopen; i++)
 		if (vm->open[i].v == gfn.v)
@@ -183,6 +185,7 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
 {
 	struct shadow_vm *vm = sv->vm;
 	struct shadow_verdict v = { .action = SHADOW_RETRY };
+	u64 edits = vm->edits;
 	struct walk w;
 
 	vm->faulted = true;
@@ -200,7 +203,8 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
 			return v;
 		}
 	} while (!sv->mode->set_ad(sv, &w, acc->write));
-	if (!sv->mode->fill(sv, gva, &w, needs_lending(&w, acc)) && is_implicit_smap(sv, &w, acc, hw_error)) {
+	sv->mode->fill(sv, gva, &w, needs_lending(&w, acc));
+	if (vm->edits == edits && is_implicit_smap(sv, &w, acc, hw_error)) {
 		vm->stats.guest_faults++;
 		v.action = SHADOW_INJECT;
 		return v;
