@@ -60,9 +60,11 @@ static void dump(struct vcpu *u) { (void)u; }
 
 /* The script: each entry sets up the next exit. */
 static void (*next_exit)(void);
+static struct event entered; /* what went in at the last entry */
 
 static void run(struct vcpu *u)
 {
+	entered = u->inject;
 	u->inject.valid = false;
 	u->exit = (struct vm_exit){ .kind = EXIT_UNKNOWN };
 	next_exit();
@@ -447,8 +449,76 @@ static void test_stuck(void)
 	tap_ok(vm.exits[EXIT_PAGE_FAULT] == vm.opt.refault_limit + 1, "%s", vm.why);
 }
 
+/* One page fault during the delivery of `e`; what goes in at the next entry. */
+static struct event in_flight;
+static u64 fault_at;
+
+static void one_fault(void)
+{
+	if (step++) {
+		v->exit.kind = EXIT_TRIPLE_FAULT;
+		return;
+	}
+	v->exit.kind = EXIT_PAGE_FAULT;
+	v->exit.gva = mk_gva(fault_at);
+	v->exit.error = PF_ERR_W;
+	v->exit.vectoring = in_flight;
+}
+
+static struct event after_fault(enum event_type type, u8 vector, u64 gva)
+{
+	fresh();
+	tables();
+	cr_write(v, 4, CR4_PAE);
+	cr_write(v, 3, TABLES);
+	cr_write(v, 0, CR0_PE | CR0_PG);
+	v->cr2 = 0x99;
+	in_flight = (struct event){ true, type, vector, vector == VEC_PF, 7, 0 };
+	fault_at = gva;
+	next_exit = one_fault;
+	step = 0;
+	vcpu_run(v);
+	return entered;
+}
+
+static void test_delivery(void)
+{
+	struct event e = after_fault(EVENT_INTR, 0x40, 0x10000);
+
+	tap_ok(e.valid && e.type == EVENT_INTR && e.vector == 0x40 && v->cr2 == 0x99, "a hidden fault loses no interrupt");
+	e = after_fault(EVENT_EXCEPTION, VEC_PF, 0x10000);
+	tap_ok(e.valid && e.vector == VEC_PF && e.error == 7 && v->cr2 == 0x99, "nor a #PF, nor its CR2");
+	e = after_fault(EVENT_INTR, 0x40, 0x200000);
+	tap_ok(e.valid && e.vector == VEC_PF && e.error == PF_ERR_W && v->cr2 == 0x200000, "a guest fault in delivery");
+	e = after_fault(EVENT_EXCEPTION, VEC_PF, 0x200000);
+	tap_ok(e.valid && e.vector == VEC_DF && e.has_error && v->cr2 == 0x200000, "and in that of a #PF: #DF");
+	e = after_fault(EVENT_EXCEPTION, VEC_DF, 0x200000);
+	tap_ok(!strncmp(vm.why, "triple fault", 12), "and in that of a #DF: %s", vm.why);
+}
+
+static void test_cpuid(void)
+{
+	u32 r[4];
+
+	fresh();
+	cpuid_guest(v, 1, 0, r);
+	tap_ok(!(r[2] & (BIT(3) | BIT(5) | BIT(17) | BIT(21) | BIT(24) | BIT(26) | BIT(27) | BIT(28))) && r[2] >> 31,
+	       "no MONITOR VMX PCID x2APIC TSC-deadline XSAVE AVX");
+	tap_ok(!(r[3] & (BIT(7) | BIT(9) | BIT(12) | BIT(14))) && r[3] & BIT(6), "no MCE APIC MTRR MCA, but PAE");
+	cpuid_guest(v, 7, 0, r);
+	tap_ok(!(r[1] & BIT(10)) && !(r[2] & (BIT(3) | BIT(16))), "no INVPCID PKU LA57");
+	cpuid_guest(v, 0x80000001, 0, r);
+	tap_ok(!(r[2] & BIT(2)) && !(r[3] & (BIT(26) | BIT(27))), "no SVM, RDTSCP, nor 1 GiB pages unless configured");
+	cpuid_guest(v, 0x80000008, 0, r);
+	tap_ok(r[0] == (40 | 48 << 8), "MAXPHYADDR as configured");
+	cpuid_guest(v, 0x40000000, 0, r);
+	tap_ok(r[0] == 0x40000001 && !memcmp(r + 1, "umbraumbraum", 12), "umbra");
+}
+
 int main(void)
 {
+	test_delivery();
+	test_cpuid();
 	test_cr0();
 	test_cr4();
 	test_pdptes();
