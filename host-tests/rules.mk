@@ -3,16 +3,15 @@
 # HPA_BASE: clear of ASan's shadow memory, which covers 0x100000000000.
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-strict-aliasing -DHPA_BASE=0x200000000000ull -Ihv -MMD -MP $(WARN)
-HOST_TESTS += decode emul
-HOST_SRC_decode := host-tests/decode.c host-tests/host.c hv/decode.c
-HOST_SRC_emul := host-tests/emul.c host-tests/host.c hv/decode.c $(wildcard hv/emul*.c)
+HOST_TESTS += decode emul emul_native
+HOST_DECODER := host-tests/host.c $(wildcard hv/decode*.c)
+HOST_EMUL := $(HOST_DECODER) host-tests/world.c $(wildcard hv/emul*.c)
+HOST_SRC_decode := host-tests/decode.c $(HOST_DECODER)
+HOST_SRC_emul := host-tests/emul.c $(HOST_EMUL)
+HOST_SRC_emul_native := host-tests/emul_native.c host-tests/native_forms.c host-tests/native_gen.c $(HOST_EMUL)
 HOST_TESTS += shadow
 HOST_SRC_shadow := host-tests/shadow.c host-tests/host.c $(SHADOW_SRC)
 HOST_MODES_shadow := y
-HOST_TESTS += vcpu
-HOST_SRC_vcpu := host-tests/vcpu.c host-tests/host.c $(wildcard hv/decode*.c hv/emul*.c) $(SHADOW_SRC) \
-	$(addprefix hv/,exit.c fault.c exit_cr.c exit_io.c access.c event.c cr.c cpuid.c msr.c)
-HOST_MODES_vcpu := y
 
 host_obj = $(patsubst %.c,$B/host-obj/%.o,$(1))
 
