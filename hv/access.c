@@ -4,6 +4,7 @@
  * a real vCPU, and the one place that says who makes an access (CPL, EFLAGS.AC,
  * implicit supervisor accesses: SDM vol. 3, "Determination of Access Rights").
  */
+#include "cpu.h"
 #include "exit.h"
 
 #define MAX_REP 512 /* iterations of a string instruction for one exit */
@@ -144,12 +145,11 @@ static void op_seg(struct emul_ctxt *c, unsigned seg, u64 *base, u32 *limit, u16
  */
 static void fxsave(u8 area[512])
 {
-	u64 cr4;
+	u64 cr4 = read_cr4();
 
-	asm volatile("mov %%cr4, %0" : "=r"(cr4));
-	asm volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_OSFXSR));
-	asm volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-	asm volatile("mov %0, %%cr4" : : "r"(cr4));
+	write_cr4(cr4 | CR4_OSFXSR);
+	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	write_cr4(cr4);
 }
 
 static void op_read_xmm(struct emul_ctxt *c, unsigned n, u8 out[16])

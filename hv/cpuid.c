@@ -5,17 +5,13 @@
  * MTRRs, and no XSAVE, since not every platform can intercept XSETBV.
  */
 #include "abi.h"
+#include "cpu.h"
 #include "exit.h"
 
 #define LEAF_EXT 0x80000000u
 #define LINEAR_BITS 48
 
 enum { EAX, EBX, ECX, EDX };
-
-static void host_cpuid(u32 leaf, u32 subleaf, u32 r[4])
-{
-	asm volatile("cpuid" : "=a"(r[EAX]), "=b"(r[EBX]), "=c"(r[ECX]), "=d"(r[EDX]) : "a"(leaf), "c"(subleaf));
-}
 
 #define LEAF1_EDX_SHARED /* bits that AMD repeats in leaf 0x80000001 */                                        \
 	(BIT(0) /* FPU */ | BIT(1) /* VME */ | BIT(2) /* DE */ | BIT(3) /* PSE */ | BIT(4) /* TSC */ |         \
@@ -58,10 +54,10 @@ static void from_host(u32 leaf, u32 subleaf, u32 r[4])
 
 		if (filters[i].leaf != leaf || (leaf == 7 && subleaf))
 			continue;
-		host_cpuid(leaf & LEAF_EXT, 0, max);
+		cpuid(leaf & LEAF_EXT, 0, max);
 		if (leaf > max[EAX])
 			return;
-		host_cpuid(leaf, subleaf, r);
+		cpuid(leaf, subleaf, r);
 		for (unsigned j = 0; j < 4; j++)
 			r[j] &= filters[i].keep[j];
 	}
@@ -71,10 +67,10 @@ u8 cpuid_maxphyaddr(void)
 {
 	u32 r[4];
 
-	host_cpuid(LEAF_EXT, 0, r);
+	cpuid(LEAF_EXT, 0, r);
 	if (r[EAX] < LEAF_EXT + 8)
 		return 36;
-	host_cpuid(LEAF_EXT + 8, 0, r);
+	cpuid(LEAF_EXT + 8, 0, r);
 	return r[EAX];
 }
 

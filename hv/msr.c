@@ -4,6 +4,7 @@
  * keeps (vendor->get_msr); what concerns paging ends in cr.c; all else is #GP.
  * The time-stamp counter is the host's and cannot be written.
  */
+#include "cpu.h"
 #include "exit.h"
 
 #define MISC_ENABLE_FAST_STRINGS BIT(0)
@@ -39,11 +40,8 @@ static bool write_pat(struct vcpu *v, u64 value)
 
 static bool read_tsc(struct vcpu *v, u64 *value)
 {
-	u32 low, high;
-
 	(void)v;
-	asm volatile("rdtsc" : "=a"(low), "=d"(high));
-	*value = (u64)high << 32 | low;
+	*value = rdtsc();
 	return true;
 }
 
