@@ -71,6 +71,8 @@ static u64 random_entry(void)
 	e |= (rnd(8) ? 0 : PTE_PS) | (rnd(8) ? 0 : PTE_G) | (rnd(8) ? 0 : PTE_PWT) | (rnd(12) ? 0 : BIT(12 + rnd(40)));
 	if (sv.paging.cr4 & CR4_PAE)
 		e |= rnd(5) ? 0 : PTE_NX;
+	if (e & PTE_PS && rnd(4)) /* else its low address bits are mostly reserved ones */
+		gfn = 0;
 	return e | gfn << 12;
 }
 
@@ -82,8 +84,14 @@ static void edit(void)
 	unsigned i = slot < 2 ? slot : slot == 2 ? n - 1 : n / 2 + rnd(2);
 	gpa_t at = mk_gpa((TABLE0 + rnd(NTABLES)) * PAGE_SIZE + i * size);
 
-	if (!rnd(10))
+	if (rnd(2)) { /* one bit of what is there */
+		static const u8 bit[] = { 0, 1, 1, 2, 2, 5, 6, 6, 7, 63 };
+
+		guestmem_read(vm, at, &e, size);
+		e ^= BIT(bit[rnd(narrow ? 9 : 10)]);
+	} else if (!rnd(5)) {
 		at.v += rnd(size); /* across two entries */
+	}
 	guestmem_write(vm, at, &e, rnd(6) ? size : 1 + rnd(8));
 	if (vm->cfg.policy == POLICY_VTLB)
 		shadow_update(&sv, SHADOW_CR3);
@@ -91,9 +99,12 @@ static void edit(void)
 
 static u64 random_gva(void)
 {
+	static u64 last;
 	unsigned bits = sv.paging.cr4 & CR4_PAE ? 9 : 10, levels = sv.hw_long ? 4 : bits == 9 ? 3 : 2;
 	u64 gva = rnd(4096);
 
+	if (rnd(2)) /* the same page in another way */
+		return levels == 4 ? last : (u32)last;
 	for (unsigned l = 0; l < levels; l++) {
 		unsigned n = levels == 3 && l == 2 ? 4 : 1u << bits, pick = rnd(4);
 		u64 i = pick < 2 ? pick : pick == 2 ? n - 1 : n / 2 + rnd(2);
@@ -102,7 +113,9 @@ static u64 random_gva(void)
 	}
 	if (!(sv.paging.cr0 & CR0_PG))
 		gva = rnd(RAM + 8) << 12;
-	return levels == 4 && gva >> 47 & 1 ? gva | 0xffffull << 48 : gva;
+	if (levels == 4 && gva >> 47 & 1)
+		gva |= 0xffffull << 48;
+	return last = levels == 4 ? gva : (u32)gva;
 }
 
 static void random_mode(void)
