@@ -159,11 +159,12 @@ static bool permits(const struct shadow_vcpu *sv, const struct walk *w, const st
 static bool set_bits(struct shadow_vm *vm, gpa_t at, gpte_t old, u64 want)
 {
 	u8 *frame = guestmem_frame_rw(vm, gpa_to_gfn(at));
-	void *p = frame + at.v % PAGE_SIZE;
 	u32 old32 = old.v;
+	void *p;
 
 	if ((old.v & want) == want || !frame) /* a hole keeps what it is */
 		return true;
+	p = frame + at.v % PAGE_SIZE;
 	vm->stats.ad_writes++;
 	if (GPTE_SIZE == 4)
 		__atomic_compare_exchange_n((u32 *)p, &old32, old32 | (u32)want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
