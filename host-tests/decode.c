@@ -117,7 +117,7 @@ static const struct {
 	{ 64, "0f a0", "push 8 r0" },
 	{ 64, "9c", "pushf 8 r0" },
 	{ 64, "e8 00 00 00 80", "call 8 r0 imm 0xffffffff80000000" },
-	{ 64, "66 e8 00 00 00 00", "?" }, /* vendors differ */,
+	{ 64, "66 e8 00 00 00 00", "?" }, /* vendors differ */
 	{ 32, "66 e8 fe ff", "call 2 r0 imm 0xfffffffffffffffe" },
 	{ 64, "ff 10", "call 8 [DS:0/8] r2" },
 	{ 32, "f3 6d", "ins 4 rep r0" },
