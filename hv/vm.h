@@ -14,6 +14,22 @@ struct vm_options { /* per VM: hv's command line, overridden by the module's own
 	u64 output_limit; /* bytes on the serial line */
 };
 
+struct vm_uart { /* devices.c */
+	u8 ier, fcr, lcr, mcr, scratch;
+	u16 divisor;
+};
+
+struct vm_output { /* output.c: the line being printed, and the guest's TAP so far */
+	char line[200];
+	u32 len;
+	bool continued; /* the start of this line is out already */
+	bool planned, bailed;
+	u64 plan, ran, failed;
+	char skip[100]; /* "1..0 # SKIP" this */
+};
+
+#define VM_MARKS 5 /* counters of HC_MARK */
+
 struct vm {
 	const char *name; /* "access/pae": first word of the module's string, folders and .elf dropped */
 	const char *cmdline; /* what the guest gets */
@@ -27,6 +43,9 @@ struct vm {
 	u64 exits[NEXITS]; /* counters by kind */
 	u64 refaults; /* current run of same RIP, same CR2 */
 	u64 output; /* bytes */
+	struct vm_uart uart;
+	struct vm_output out;
+	u64 marks[VM_MARKS]; /* counters at the last HC_MARK */
 };
 
 /* Ends the guest with a reason; the first reason stays. */

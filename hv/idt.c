@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The host's interrupts: exceptions end the run, the PIC's timer line brings
+ * control back from a guest that hangs, the rest is let go.
+ */
+#include "base.h"
+#include "cpu.h"
+#include "trap.h"
+
+#define PIC1 0x20
+#define PIC2 0xa0
+#define PIC_EOI 0x20
+#define PIC_READ_ISR 0x0b
+#define PIC_VECTORS 0x20 /* and the next 16 */
+#define IST_FATAL 1
+
+struct gate {
+	u16 offset0, selector;
+	u8 ist, type;
+	u16 offset16;
+	u32 offset32, reserved;
+};
+
+extern const u8 trap_stubs[256][16];
+
+static struct gate idt[256];
+static u64 ticks;
+
+static void init_pic(void)
+{
+	outb(PIC1, 0x11);
+	outb(PIC1 + 1, PIC_VECTORS);
+	outb(PIC1 + 1, 4);
+	outb(PIC1 + 1, 1);
+	outb(PIC2, 0x11);
+	outb(PIC2 + 1, PIC_VECTORS + 8);
+	outb(PIC2 + 1, 2);
+	outb(PIC2 + 1, 1);
+	outb(PIC1 + 1, 0xff);
+	outb(PIC2 + 1, 0xff);
+}
+
+void idt_init(void)
+{
+	struct descriptor_pointer p = { sizeof(idt) - 1, (u64)idt };
+
+	for (unsigned i = 0; i < 256; i++) {
+		u64 a = (u64)trap_stubs[i];
+
+		idt[i] = (struct gate){ a, 0x08, i == VEC_DF ? IST_FATAL : 0, 0x8e, a >> 16, a >> 32, 0 };
+	}
+	lidt(&p);
+	init_pic();
+}
+
+void idt_tick(bool on)
+{
+	outb(PIC1 + 1, on ? 0xfe : 0xff);
+}
+
+u64 idt_ticks(void)
+{
+	return ticks;
+}
+
+static void pic_interrupt(unsigned irq)
+{
+	u16 pic = irq < 8 ? PIC1 : PIC2;
+
+	if (irq % 8 == 7) { /* spurious, if it is not in service */
+		outb(pic, PIC_READ_ISR);
+		if (!(inb(pic) & 0x80)) {
+			if (pic == PIC2)
+				outb(PIC1, PIC_EOI);
+			return;
+		}
+	}
+	ticks += irq == 0;
+	outb(PIC1, PIC_EOI);
+	if (pic == PIC2)
+		outb(PIC2, PIC_EOI);
+}
+
+/*
+ * Bochs leaves a #DB behind when a guest that single-steps exits; an NMI that
+ * comes between two guests has no owner; vectors of the local APIC neither.
+ */
+void trap_handler(struct trap_frame *f)
+{
+	if (f->vector == VEC_DB || f->vector == VEC_NMI)
+		return;
+	if (f->vector < PIC_VECTORS)
+		panic_trap(f);
+	if (f->vector < PIC_VECTORS + 16)
+		pic_interrupt(f->vector - PIC_VECTORS);
+}
