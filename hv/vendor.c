@@ -4,7 +4,7 @@
 
 const struct vendor *vendor;
 
-static const struct vendor *const vendors[] = { &svm_vendor };
+static const struct vendor *const vendors[] = { &vmx_vendor, &svm_vendor };
 
 static const char *try(const struct vendor *candidate)
 {

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Intel VMX without EPT and without unrestricted guest: a vCPU's life and its
+ * entry (SDM vol. 3, chapters 24-26).  Exits are read in vmx_exit.c, segments
+ * and MSRs in vmx_state.c, capabilities in vmx_setup.c.
+ */
+#include "vmx.h"
+#include "cpu.h"
+
+_Static_assert(sizeof(struct vmx_vcpu) <= PAGE_SIZE, "vmx_vcpu is allocated as one frame");
+
+static void vmx_vcpu_free(struct vcpu *v)
+{
+	struct vmx_vcpu *a = v->arch;
+
+	if (!a)
+		return;
+	if (a->vmcs_pa) {
+		vmx_unload(v);
+		host_free(hpa_to_hfn(mk_hpa(a->vmcs_pa)));
+	}
+	host_free(hpa_to_hfn(mem_hpa(a)));
+	v->arch = NULL;
+}
+
+static bool vmx_vcpu_init(struct vcpu *v)
+{
+	hfn_t own = host_alloc(), vmcs = host_alloc();
+	struct vmx_vcpu *a;
+
+	v->arch = NULL;
+	if (own.v == NO_HFN.v || vmcs.v == NO_HFN.v) {
+		if (own.v != NO_HFN.v)
+			host_free(own);
+		return false;
+	}
+	v->arch = a = host_ptr(own);
+	a->vmcs_pa = hfn_to_hpa(vmcs).v;
+	a->dr6 = 0xffff0ff0;
+	*(u32 *)host_ptr(vmcs) = vmx_caps.revision;
+	vmx_unload(v); /* VMCLEAR makes it fit for VMPTRLD */
+	vmx_load(v);
+	vmx_init_vmcs();
+	v->flush = true;
+	return true;
+}
+
+/* The one place where an event becomes the entry's interruption information. */
+static void inject(struct vcpu *v, struct vmx_vcpu *a)
+{
+	struct event *e = &v->inject;
+	u32 type = e->type, info;
+
+	a->injected = *e;
+	if (!e->valid)
+		return;
+	if (type == EVENT_SOFT_EXCEPTION && e->vector == VEC_DB)
+		type = INTR_INFO_TYPE_INT1;
+	info = e->vector | type << INTR_INFO_TYPE_SHIFT | INTR_INFO_VALID;
+	if (e->has_error)
+		info |= INTR_INFO_ERROR;
+	vmcs_write(ENTRY_INTR_INFO, info);
+	vmcs_write(ENTRY_ERROR, e->error);
+	vmcs_write(ENTRY_INSN_LEN, e->insn_len);
+	e->valid = false;
+}
+
+/*
+ * Blocking by STI or MOV SS, and by NMI.  STI's needs EFLAGS.IF; with either
+ * of them the pending BS must say what TF says (SDM vol. 3, 26.3.1.5).  A borrowed TF
+ * must trap behind the next instruction, not at once, so there it gives way.
+ */
+static void load_blocking(const struct vcpu *v, const struct vmx_vcpu *a)
+{
+	const u64 either = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+	u64 was = vmcs_read(GUEST_INTERRUPTIBILITY) & either, now = 0, pending;
+
+	if (v->intr_shadow && !a->borrowed_tf && !a->injected.valid)
+		now = was == INTERRUPTIBILITY_STI && (v->rflags & RFLAGS_IF) ? was : INTERRUPTIBILITY_MOV_SS;
+	if (now) {
+		pending = vmcs_read(GUEST_PENDING_DEBUG) & ~PENDING_DEBUG_BS;
+		vmcs_write(GUEST_PENDING_DEBUG, pending | (v->rflags & RFLAGS_TF ? PENDING_DEBUG_BS : 0));
+	}
+	if (v->nmi_blocked)
+		now |= INTERRUPTIBILITY_NMI;
+	vmcs_write(GUEST_INTERRUPTIBILITY, now);
+}
+
+static void load_controls(const struct vcpu *v, const struct vmx_vcpu *a)
+{
+	bool mtf = v->step && vmx_caps.monitor_trap;
+	u32 proc = vmx_caps.proc;
+
+	if (v->want_intr_window)
+		proc |= PROC_INTR_WINDOW;
+	if (v->want_nmi_window)
+		proc |= PROC_NMI_WINDOW;
+	if (mtf)
+		proc |= PROC_MONITOR_TRAP;
+	vmcs_write(PROC_CONTROLS, proc);
+	vmcs_write(ENTRY_CONTROLS, vmx_caps.entry | (v->hw.efer & EFER_LMA ? VMENTRY_IA32E : 0));
+	vmcs_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_MC) | (a->borrowed_tf ? BIT(VEC_DB) : 0));
+	/* Bochs lets an interrupt wait while the guest has IF clear; the timer does not. */
+	if (vmx_caps.timer)
+		vmcs_write(PREEMPTION_TIMER, vmx_caps.timer_start);
+}
+
+/*
+ * LME and LMA follow the "IA-32e mode guest" control, NXE is always on; SCE
+ * alone is the guest's.  hv has no use for it, so it stays until another guest.
+ */
+static void load_efer(const struct vcpu *v)
+{
+	u64 now = rdmsr(MSR_EFER), want = (now & ~EFER_SCE) | (v->hw.efer & EFER_SCE);
+
+	if (now != want)
+		wrmsr(MSR_EFER, want);
+}
+
+static void load_state(struct vcpu *v, const struct vmx_vcpu *a)
+{
+	vmcs_write(GUEST_RIP, v->rip);
+	vmcs_write(GUEST_RSP, v->regs[RSP]);
+	vmcs_write(GUEST_RFLAGS, v->rflags | RFLAGS_RSV1 | (a->borrowed_tf ? RFLAGS_TF : 0));
+	vmcs_write(GUEST_CR0, v->hw.cr0 | vmx_caps.cr0_fixed);
+	vmcs_write(GUEST_CR3, v->hw.cr3);
+	vmcs_write(GUEST_CR4, v->hw.cr4 | vmx_caps.cr4_fixed);
+	vmcs_write(CR0_SHADOW, v->cr0);
+	vmcs_write(CR4_SHADOW, v->cr4);
+	load_efer(v);
+	write_cr2(v->cr2);
+	__asm__ volatile("mov %0, %%dr6" : : "r"(a->dr6));
+}
+
+static void save_state(struct vcpu *v, struct vmx_vcpu *a)
+{
+	u64 blocking = vmcs_read(GUEST_INTERRUPTIBILITY);
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(a->dr6));
+	v->cr2 = read_cr2();
+	v->rip = vmcs_read(GUEST_RIP);
+	v->regs[RSP] = vmcs_read(GUEST_RSP);
+	v->rflags = vmcs_read(GUEST_RFLAGS);
+	v->intr_shadow = blocking & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
+	v->nmi_blocked = blocking & INTERRUPTIBILITY_NMI;
+}
+
+static void vmx_run(struct vcpu *v)
+{
+	struct vmx_vcpu *a = v->arch;
+
+	vmx_load(v);
+	/* Delivery clears TF before any instruction runs, and would push the borrowed one. */
+	a->borrowed_tf = v->step && !vmx_caps.monitor_trap && !v->inject.valid;
+	inject(v, a);
+	load_blocking(v, a);
+	load_controls(v, a);
+	load_state(v, a);
+	a->failed = vmx_enter(v->regs, a->launched);
+	if (!a->failed) {
+		a->launched = !(vmcs_read(EXIT_REASON) & REASON_ENTRY_FAILED) || a->launched;
+		save_state(v, a);
+	}
+	v->flush = false; /* without VPID each entry flushes */
+	vmx_decode_exit(v);
+	/* The interrupt that ended the guest, or one that Bochs let wait. */
+	__asm__ volatile("sti; nop; cli" ::: "memory");
+}
+
+/* Hardware keeps what is owed: the field is delivered as #DB at the next entry. */
+static void vmx_queue_debug(struct vcpu *v)
+{
+	vmx_load(v);
+	vmcs_write(GUEST_PENDING_DEBUG, vmcs_read(GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+const struct vendor vmx_vendor = {
+	.name = "vmx",
+	.probe = vmx_probe,
+	.enable = vmx_enable,
+	.vcpu_init = vmx_vcpu_init,
+	.vcpu_free = vmx_vcpu_free,
+	.run = vmx_run,
+	.get_seg = vmx_get_seg,
+	.set_seg = vmx_set_seg,
+	.cpl = vmx_cpl,
+	.get_msr = vmx_get_msr,
+	.set_msr = vmx_set_msr,
+	.dump = vmx_dump,
+	.queue_debug = vmx_queue_debug,
+};
