@@ -64,12 +64,10 @@ bool insn_decode(const u8 *bytes, unsigned n, enum emul_mode mode, struct insn *
 
 enum emul_status {
 	EMUL_DONE, /* performed; registers, flags and RIP are updated */
-	/* Run on at the same RIP: a REP string went part of its way (registers tell; after one iteration if TF is
-	 * set), or a RMW kept losing its races. */
-	EMUL_AGAIN,
+	EMUL_AGAIN, /* a REP string did some iterations (one if TF is set): registers are updated, RIP is not; run on */
 	EMUL_FAULT, /* the guest's #PF is in ctxt->fault; registers at the faulting iteration */
 	EMUL_EXCEPTION, /* #GP/#SS/#AC/#UD...: ctxt->vector, error */
-	EMUL_UNKNOWN, /* not decoded, or not at ctxt->want_gva: nothing was done */
+	EMUL_UNKNOWN, /* not decoded, not at ctxt->want_gva, or not exactly doable here: nothing was done */
 };
 
 struct emul_fault {

@@ -74,7 +74,7 @@ enum emul_status emul_rmw(struct emul_ctxt *c)
 			return EMUL_DONE;
 		}
 	}
-	return EMUL_AGAIN;
+	return EMUL_UNKNOWN; /* the processor can make sure of it */
 }
 
 /* `half` bytes each: EDX:EAX against memory, ECX:EBX to memory. */
@@ -113,5 +113,5 @@ enum emul_status emul_cmpxchg8b(struct emul_ctxt *c)
 		}
 		return EMUL_DONE;
 	}
-	return EMUL_AGAIN;
+	return EMUL_UNKNOWN; /* the processor can make sure of it */
 }
