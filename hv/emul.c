@@ -7,8 +7,6 @@
  */
 #include "emul_private.h"
 
-#define CR0_AM_AC(c) ((c)->cpl == 3 && (c)->cr0 & CR0_AM && (c)->rflags & RFLAGS_AC)
-
 enum emul_status emul_exception(struct emul_ctxt *c, u8 vector)
 {
 	c->vector = vector;
@@ -85,6 +83,11 @@ u64 emul_gva(struct emul_ctxt *c, unsigned seg, u64 offset)
 
 u64 emul_linear(struct emul_ctxt *c) { return emul_gva(c, c->insn.seg, emul_offset(c, 0)); }
 
+static bool checks_alignment(const struct emul_ctxt *c)
+{
+	return c->cpl == 3 && c->cr0 & CR0_AM && c->rflags & RFLAGS_AC;
+}
+
 static bool is_canonical(const struct emul_ctxt *c, u64 gva)
 {
 	unsigned unused = c->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
@@ -101,7 +104,7 @@ enum emul_status emul_place(struct emul_ctxt *c, unsigned seg, u64 offset, unsig
 	} else if (*gva + size > BIT(32)) {
 		return EMUL_UNKNOWN;
 	}
-	return CR0_AM_AC(c) && *gva & (size - 1) ? EMUL_UNKNOWN : EMUL_DONE;
+	return checks_alignment(c) && *gva & (size - 1) ? EMUL_UNKNOWN : EMUL_DONE;
 }
 
 enum emul_status emul_place_dest(struct emul_ctxt *c, unsigned seg, u64 offset, unsigned size, u64 *gva)
@@ -158,14 +161,15 @@ static enum emul_status store_sse(struct emul_ctxt *c)
 	const struct insn *i = &c->insn;
 	u8 value[16];
 	u64 gva;
-	enum emul_status s = emul_place_dest(c, i->seg, emul_offset(c, 0), i->op_size, &gva);
+	enum emul_status s;
 
 	if (i->op_size > sizeof(value))
-		return EMUL_UNKNOWN;
-	if (i->aligned && s != EMUL_EXCEPTION && gva & (i->op_size - 1))
-		return s == EMUL_UNKNOWN ? s : emul_exception(c, VEC_GP);
+		return EMUL_UNKNOWN; /* the upper halves of YMM are not at hand */
+	s = emul_place_dest(c, i->seg, emul_offset(c, 0), i->op_size, &gva);
 	if (s != EMUL_DONE)
 		return s;
+	if (i->aligned && gva & (i->op_size - 1))
+		return emul_exception(c, VEC_GP);
 	if (i->sse == INSN_MMX)
 		c->ops->read_mmx(c, i->reg, value);
 	else
