@@ -58,8 +58,7 @@ boot_entry:
 
 	mov $boot_pml4, %eax
 	mov %eax, %cr3
-	mov %cr4, %eax
-	or $0x20, %eax /* PAE */
+	mov $0x20, %eax /* PAE, and nothing that firmware may have left */
 	mov %eax, %cr4
 	mov $0xc0000080, %ecx
 	rdmsr

@@ -40,6 +40,8 @@ static const char *cpu_brand(char brand[49])
 	for (u32 i = 0; r[0] >= 0x80000004 && i < 3; i++)
 		cpuid(0x80000002 + i, 0, (u32 *)(void *)(brand + 16 * i));
 	brand[48] = 0;
+	for (u32 i = 48; i && (!brand[i] || brand[i] == ' '); i--)
+		brand[i] = 0;
 	while (*brand == ' ')
 		brand++;
 	return *brand ? brand : "unnamed processor";

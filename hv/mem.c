@@ -180,12 +180,12 @@ static void map_ram(u64 *pdpt, u64 start, u64 end, u64 nx)
 		bool whole = a % SIZE_1G == 0 && a >= start && a + SIZE_1G <= end;
 
 		if (large && whole && !*e) {
-			*e = a | PTE_P | PTE_W | PTE_PS | PTE_G | nx;
+			*e = a | PTE_P | PTE_W | PTE_PS | nx;
 			a += SIZE_1G;
 			continue;
 		}
 		if (!(*e & PTE_PS))
-			table_below(e)[a / SIZE_2M % 512] = a | PTE_P | PTE_W | PTE_PS | PTE_G | nx;
+			table_below(e)[a / SIZE_2M % 512] = a | PTE_P | PTE_W | PTE_PS | nx;
 		a += SIZE_2M;
 	}
 }
