@@ -10,7 +10,7 @@
 
 /* ---- multiboot.c ---- */
 #define BOOT_MAX_MODULES 160
-#define BOOT_MAX_REGIONS 64
+#define BOOT_MAX_REGIONS 256
 #define BOOT_MAX_STRING 384
 
 struct boot_module {

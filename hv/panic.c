@@ -4,7 +4,7 @@
 #include "cpu.h"
 #include "trap.h"
 
-extern const u8 boot_stack_guard[];
+extern const u8 boot_stack_guard[]; /* the page below the stack */
 
 static struct vcpu *current;
 static bool panicking;
@@ -88,7 +88,7 @@ void panic_trap(const struct trap_frame *f)
 	printk("#   r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", f->r12, f->r13, f->r14, f->r15);
 	printk("#   cs %lx ss %lx cr0 %08lx cr2 %016lx cr3 %09lx cr4 %06lx\n", f->cs, f->ss, read_cr0(), read_cr2(),
 	       read_cr3(), read_cr4());
-	if (read_cr2() / PAGE_SIZE == (u64)boot_stack_guard / PAGE_SIZE)
+	if (f->rsp < (u64)boot_stack_guard + PAGE_SIZE)
 		printk("# the stack is full\n");
 	show_all();
 	printk("Bail out! exception %s in the hypervisor at rip %#lx, cr2 %#lx\n", name, f->rip, read_cr2());
