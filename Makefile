@@ -38,6 +38,7 @@ $B/umbra.elf: $(HV_OBJ) hv/hv.lds
 		-T hv/hv.lds $(HV_OBJ) -o $B/umbra.elf64
 	$(Q)objcopy -O elf32-i386 $B/umbra.elf64 $@
 
+-include host-tests/rules.mk guest-tests/rules.mk
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
 clean:
