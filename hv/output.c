@@ -84,16 +84,10 @@ void output_byte(struct vm *vm, char c)
 		print_line(o, false);
 }
 
-void output_verdict(struct vm *vm)
+static void judge(struct vm *vm)
 {
 	const struct vm_output *o = &vm->out;
 
-	if (vm->result == VM_SKIP) {
-		snprintk(vm->why, sizeof(vm->why), "%s", o->skip);
-		return;
-	}
-	if (vm->result != VM_PASS)
-		return;
 	vm->result = VM_FAIL;
 	if (o->bailed)
 		snprintk(vm->why, sizeof(vm->why), "the guest bailed out");
@@ -105,4 +99,19 @@ void output_verdict(struct vm *vm)
 		snprintk(vm->why, sizeof(vm->why), "%lu cases planned, %lu ran", o->plan, o->ran);
 	else
 		vm->result = VM_PASS;
+}
+
+void output_verdict(struct vm *vm)
+{
+	const struct vm_output *o = &vm->out;
+	bool skipped = !o->ran && (vm->result == VM_SKIP || (vm->result == VM_PASS && o->planned && !o->plan));
+
+	if (skipped) {
+		vm->result = VM_SKIP;
+		snprintk(vm->why, sizeof(vm->why), "%s", o->skip);
+	} else if (vm->result != VM_FAIL) {
+		judge(vm);
+	} else if (o->failed && !strcmp(vm->why, "the guest says so")) {
+		snprintk(vm->why, sizeof(vm->why), "%lu of %lu cases failed", o->failed, o->ran);
+	}
 }
