@@ -22,7 +22,7 @@ static unsigned audit_parents(struct shadow_vm *vm, const struct shadow_page *p)
 {
 	u32 n = 0;
 
-	for (u32 link = p->parents; link && n <= p->refs; link = vm->next[link - 1], n++) {
+	for (u32 link = p->parents; link && n <= p->refs; link = page_next_link(vm, link), n++) {
 		struct shadow_page *parent = page_of_link(vm, link);
 		spte_t e = page_read(vm, parent, page_index_of_link(vm, link));
 
@@ -41,7 +41,7 @@ static unsigned audit_rmap(struct shadow_vm *vm, u64 leaves)
 	if (vm->cfg.wprot != WPROT_RMAP)
 		return 0;
 	for (u32 f = 0; f < vm->nframes; f++)
-		for (u32 link = vm->frames[f].rmap; link && listed <= leaves; link = vm->next[link - 1], listed++) {
+		for (u32 link = vm->frames[f].rmap; link && listed <= leaves; link = page_next_link(vm, link), listed++) {
 			spte_t e = page_read(vm, page_of_link(vm, link), page_index_of_link(vm, link));
 
 			if ((e.v & SPTE_ADDR) >> PAGE_SHIFT != frame_hfn(vm, f).v || !(e.v & PTE_P))

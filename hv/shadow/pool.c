@@ -34,10 +34,10 @@ bool pool_init(struct shadow_vm *vm)
 	vm->entries = vm->cfg.g2_on_s2 ? 1024 : 512;
 	vm->hash_mask = buckets - 1;
 	vm->pages = vm_alloc(vm, n * sizeof(*vm->pages));
-	vm->next = vm_alloc(vm, (u64)n * vm->entries * sizeof(*vm->next));
+	vm->links = vm_alloc(vm, (u64)n * vm->entries * sizeof(*vm->links));
 	vm->hash = vm_alloc(vm, buckets * sizeof(*vm->hash));
 	vm->pool_base = vm_alloc_run(vm, n);
-	if (!vm->pages || !vm->next || !vm->hash || vm->pool_base.v == NO_HFN.v)
+	if (!vm->pages || !vm->links || !vm->hash || vm->pool_base.v == NO_HFN.v)
 		return false;
 	memset(host_ptr(vm->pool_base), 0, n * PAGE_SIZE);
 	return true;

@@ -50,6 +50,10 @@ union role {
 
 #define NO_LINK 0u /* links are page * entries + index + 1 */
 
+struct link { /* an entry's place in its chain (page.c) */
+	u32 next, prev;
+};
+
 struct shadow_page {
 	union role role;
 	gfn_t gfn;
@@ -100,7 +104,7 @@ struct shadow_vm {
 
 	hfn_t pool_base;
 	struct shadow_page *pages; /* by host frame - pool_base */
-	u32 *next; /* by link - 1: next link of the same chain */
+	struct link *links; /* by link - 1 */
 	u32 entries; /* per shadow page: 512, or 1024 where 2-level shadows are used */
 	u32 hand; /* of the recycler */
 	u32 used;
@@ -214,6 +218,7 @@ void page_clear_all(struct shadow_vm *vm, struct shadow_page *p);
 void page_unlink(struct shadow_vm *vm, struct shadow_page *p); /* every entry that points to p is cleared */
 void page_write_protect(struct shadow_vm *vm, u32 link);
 void page_owe_flush(struct shadow_vm *vm);
+static inline u32 page_next_link(const struct shadow_vm *vm, u32 link) { return vm->links[link - 1].next; }
 static inline u32 page_link(const struct shadow_vm *vm, const struct shadow_page *p, unsigned i)
 {
 	return pool_number(vm, p) * vm->entries + i + 1;

@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Who maps this frame?  wprot=rmap keeps the answer as a chain through the
- * leaves (4 bytes an entry); wprot=scan keeps nothing and looks at every leaf of
+ * leaves (8 bytes an entry); wprot=scan keeps nothing and looks at every leaf of
  * the pool when it is asked.
  */
 #include "private.h"
 
 void chain_add(struct shadow_vm *vm, u32 *head, u32 link)
 {
-	vm->next[link - 1] = *head;
+	vm->links[link - 1] = (struct link){ .next = *head };
+	if (*head != NO_LINK)
+		vm->links[*head - 1].prev = link;
 	*head = link;
 }
 
 void chain_remove(struct shadow_vm *vm, u32 *head, u32 link)
 {
-	while (*head != link) {
-		BUG_ON(*head == NO_LINK);
-		head = &vm->next[*head - 1];
+	struct link l = vm->links[link - 1];
+
+	if (l.next != NO_LINK)
+		vm->links[l.next - 1].prev = l.prev;
+	if (l.prev != NO_LINK) {
+		vm->links[l.prev - 1].next = l.next;
+		return;
 	}
-	*head = vm->next[link - 1];
+	BUG_ON(*head != link);
+	*head = l.next;
 }
 
 void rmap_add(struct shadow_vm *vm, u32 frame, u32 link)
@@ -55,7 +62,7 @@ static void for_each_leaf(struct shadow_vm *vm, u32 frame, rmap_visit *visit)
 
 	if (vm->cfg.wprot == WPROT_RMAP) {
 		for (u32 link = vm->frames[frame].rmap, next; link; link = next) {
-			next = vm->next[link - 1];
+			next = page_next_link(vm, link);
 			vm->stats.wprot_visited++;
 			visit(vm, link);
 		}
