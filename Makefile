@@ -1,6 +1,26 @@
 # umbra: one Makefile, not recursive.  V=1 shows commands; CC, QEMU, BOCHS may be set.
+#
+#   make run            builds build/umbra.iso and boots it in QEMU
+#   make check          the default matrix; PLATFORMS= TESTS= OPTIONS= narrow it; check-full: the larger one
+#   make check-host     parts of hv/ as Linux programs under ASan and UBSan
+#   make list           platforms, tests and options
+#   make bench lint clean
+#   make deps           installs what is missing; goes before any of them: make deps check
 MAKEFLAGS += -r
-CC ?= gcc
+AFTER_DEPS := $(and $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS)))
+ifneq ($(AFTER_DEPS),)
+# On a fresh machine nothing else may begin before the packages are there, not even with -j.
+$(AFTER_DEPS): after-deps
+after-deps: deps
+	+@$(MAKE) --no-print-directory $(AFTER_DEPS)
+deps:
+	@ci/deps
+.PHONY: deps after-deps $(AFTER_DEPS)
+else
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 QEMU ?= qemu-system-x86_64
 BOCHS ?= bochs
 B := build
@@ -39,8 +59,37 @@ $B/umbra.elf: $(HV_OBJ) hv/hv.lds
 	$(Q)objcopy -O elf32-i386 $B/umbra.elf64 $@
 
 -include host-tests/rules.mk guest-tests/rules.mk
+
+# ---- iso and ci -------------------------------------------------------------
+HOSTILE := $(addprefix $B/guest-tests/hostile/,flat.elf pse.elf pae.elf 64.elf)
+TESTED := $B/umbra.elf guests
+
+$B/umbra.iso: $B/umbra.elf $(GT_ALL:%=$B/guest-tests/%.elf) iso/mkiso iso/menu.cfg guest-tests/tests.list
+	$(Q)iso/mkiso $@
+iso: $B/umbra.iso
+
+export B QEMU BOCHS
+run: $B/umbra.iso $(TESTED)
+	@ci/boot iso-bios all $(OPTIONS)
+check: $B/umbra.iso $(TESTED) $(HOSTILE)
+	@ci/check check
+check-full: $B/umbra.iso $(TESTED) $(HOSTILE)
+	@ci/check full
+bench: $(TESTED) $B/guest-tests/bench/pse.elf $B/guest-tests/bench/pae.elf $B/guest-tests/bench/64.elf
+	@ci/bench
+bad-input: $(TESTED) $(HOSTILE)
+	@ci/bad-input
+list:
+	@ci/list
+lint:
+	@ci/lint "$(CC)" "$(HV_CFLAGS)"
+deps:
+	@ci/deps
+.PHONY: iso run check check-full bench bad-input list lint deps
+
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf $B
 .PHONY: all clean guests
+endif
