@@ -12,6 +12,10 @@ HOST_SRC_emul_native := host-tests/emul_native.c host-tests/native_forms.c host-
 HOST_TESTS += shadow
 HOST_SRC_shadow := host-tests/shadow.c host-tests/host.c $(SHADOW_SRC)
 HOST_MODES_shadow := y
+HOST_TESTS += vcpu
+HOST_SRC_vcpu := host-tests/vcpu.c host-tests/host.c $(wildcard hv/decode*.c hv/emul*.c) $(SHADOW_SRC) \
+	$(addprefix hv/,exit.c fault.c exit_cr.c exit_io.c access.c event.c cr.c cpuid.c msr.c)
+HOST_MODES_vcpu := y
 
 host_obj = $(patsubst %.c,$B/host-obj/%.o,$(1))
 
