@@ -9,9 +9,11 @@ HOST_EMUL := $(HOST_DECODER) host-tests/world.c $(wildcard hv/emul*.c)
 HOST_SRC_decode := host-tests/decode.c $(HOST_DECODER)
 HOST_SRC_emul := host-tests/emul.c host-tests/emul_more.c $(HOST_EMUL)
 HOST_SRC_emul_native := host-tests/emul_native.c host-tests/native_forms.c host-tests/native_gen.c $(HOST_EMUL)
-HOST_TESTS += shadow
+HOST_TESTS += shadow walk
 HOST_SRC_shadow := host-tests/shadow.c host-tests/host.c $(SHADOW_SRC)
 HOST_MODES_shadow := y
+HOST_SRC_walk := host-tests/walk.c host-tests/reference.c guest-tests/lib/predict.c host-tests/host.c $(SHADOW_SRC)
+HOST_MODES_walk := y
 HOST_TESTS += vcpu
 HOST_SRC_vcpu := host-tests/vcpu.c host-tests/host.c $(wildcard hv/decode*.c hv/emul*.c) $(SHADOW_SRC) \
 	$(addprefix hv/,exit.c fault.c exit_cr.c exit_io.c access.c event.c cr.c cpuid.c msr.c)
