@@ -172,6 +172,16 @@ static void handle(struct vcpu *v)
 	handlers[e->kind](v);
 }
 
+/* Each of the first 4096 exits, then every 16th: a long test must end, and what is wrong in a shadow mostly stays. */
+static bool audit_due(struct vcpu *v)
+{
+	/* while a table is open for one instruction the promises rest */
+	if (v->vm->opt.shadow.audit < 2 || shadow_is_open(&v->mmu))
+		return false;
+	v->vm->audit_turns++;
+	return v->vm->audit_turns <= 4096 || v->vm->audit_turns % 16 == 0;
+}
+
 static void check_limits(struct vcpu *v)
 {
 	struct vm *vm = v->vm;
@@ -180,10 +190,7 @@ static void check_limits(struct vcpu *v)
 	if (vm->opt.limit_ms && clock_ms(vm->start_tsc) > vm->opt.limit_ms)
 		vm_fail(vm, "time limit of %llu ms at rip %#llx", (unsigned long long)vm->opt.limit_ms,
 			(unsigned long long)v->rip);
-	/* while a table is open for one instruction the promises rest */
-	if (vm->opt.shadow.audit < 2 || shadow_is_open(&v->mmu))
-		return;
-	if (shadow_audit(&v->mmu, &why)) {
+	if (audit_due(v) && shadow_audit(&v->mmu, &why)) {
 		vm_fail(vm, "audit after %s at rip %#llx: %s", exit_name(v->exit.kind), (unsigned long long)v->rip, why);
 		trace_dump();
 	}

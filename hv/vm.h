@@ -41,6 +41,7 @@ struct vm {
 	char why[160]; /* of a failure */
 	u64 start_tsc;
 	u64 exits[NEXITS]; /* counters by kind */
+	u64 audit_turns; /* exits that audit=2 may audit */
 	u64 refaults; /* current run of same RIP, same CR2 */
 	u64 output; /* bytes */
 	struct vm_uart uart;

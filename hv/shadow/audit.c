@@ -17,6 +17,11 @@ unsigned audit_fail(struct shadow_vm *vm, const char *fmt, ...)
 	return 1;
 }
 
+static spte_t entry_of_link(const struct shadow_vm *vm, u32 link)
+{
+	return page_read(vm, page_of_link(vm, link), page_index_of_link(vm, link));
+}
+
 /* I8: as many entries point to p as it thinks. */
 static unsigned audit_parents(struct shadow_vm *vm, const struct shadow_page *p)
 {
@@ -24,7 +29,7 @@ static unsigned audit_parents(struct shadow_vm *vm, const struct shadow_page *p)
 
 	for (u32 link = p->parents; link && n <= p->refs; link = page_next_link(vm, link), n++) {
 		struct shadow_page *parent = page_of_link(vm, link);
-		spte_t e = page_read(vm, parent, page_index_of_link(vm, link));
+		spte_t e = entry_of_link(vm, link);
 
 		if (parent->role.kind == PAGE_FREE || parent->role.level != p->role.level + 1 || !(e.v & PTE_P) ||
 		    page_child(vm, e) != p)
@@ -33,21 +38,33 @@ static unsigned audit_parents(struct shadow_vm *vm, const struct shadow_page *p)
 	return n == p->refs ? 0 : audit_fail(vm, "I8: gfn %lx has %u references, %u parents", p->gfn.v, p->refs, n);
 }
 
-/* I9: the chain of each frame lists leaves that map it, and all chains together list all leaves. */
-static unsigned audit_rmap(struct shadow_vm *vm, u64 leaves)
+/* I9, seen from a leaf: its neighbours in the chain name it and map the same frame. */
+static unsigned audit_leaf_link(struct shadow_vm *vm, u32 link, spte_t e)
 {
-	u64 listed = 0;
+	struct link l = vm->links[link - 1];
+	u32 frame = ((e.v & SPTE_ADDR) >> PAGE_SHIFT) - vm->ram_base.v;
+	bool ok = frame < vm->nframes && (l.prev ? vm->links[l.prev - 1].next : vm->frames[frame].rmap) == link;
 
-	if (vm->cfg.wprot != WPROT_RMAP)
+	if (ok && l.next)
+		ok = vm->links[l.next - 1].prev == link && !((entry_of_link(vm, l.next).v ^ e.v) & (SPTE_ADDR | PTE_P));
+	return ok ? 0 : audit_fail(vm, "I9: spte %lx is not in the chain of its frame", e.v);
+}
+
+static unsigned audit_leaf_links(struct shadow_vm *vm, const struct shadow_page *p)
+{
+	unsigned bad = 0, left = p->present;
+
+	if (p->role.level != 1 || vm->cfg.wprot != WPROT_RMAP)
 		return 0;
-	for (u32 f = 0; f < vm->nframes; f++)
-		for (u32 link = vm->frames[f].rmap; link && listed <= leaves; link = page_next_link(vm, link), listed++) {
-			spte_t e = page_read(vm, page_of_link(vm, link), page_index_of_link(vm, link));
+	for (unsigned i = 0; left && i < page_entries(p); i++) {
+		spte_t e = page_read(vm, p, i);
 
-			if ((e.v & SPTE_ADDR) >> PAGE_SHIFT != frame_hfn(vm, f).v || !(e.v & PTE_P))
-				return audit_fail(vm, "I9: rmap of frame %u lists spte %lx", f, e.v);
-		}
-	return listed == leaves ? 0 : audit_fail(vm, "I9: %lu leaves, %lu listed", leaves, listed);
+		if (!(e.v & PTE_P))
+			continue;
+		left--;
+		bad += audit_leaf_link(vm, page_link(vm, p, i), e);
+	}
+	return bad;
 }
 
 unsigned shadow_audit(struct shadow_vcpu *sv, const char **why)
@@ -55,7 +72,6 @@ unsigned shadow_audit(struct shadow_vcpu *sv, const char **why)
 	struct shadow_vm *vm = sv->vm;
 	struct shadow_page *p;
 	unsigned bad = 0;
-	u64 leaves = 0;
 
 	shadow_close(sv);
 	vm->why[0] = 0;
@@ -63,9 +79,8 @@ unsigned shadow_audit(struct shadow_vcpu *sv, const char **why)
 	for (u32 i = 0; (p = pool_iterate(vm, &i));) {
 		bad += p->mode->audit_page(sv, p);
 		bad += audit_parents(vm, p);
-		leaves += p->role.level == 1 ? p->present : 0;
+		bad += audit_leaf_links(vm, p);
 	}
-	bad += audit_rmap(vm, leaves);
 	bad += sv->mode->audit_root(sv);
 	*why = vm->why;
 	return bad;
