@@ -139,19 +139,26 @@ static struct event normalise(void)
 	return e;
 }
 
-/* Only what came between two instructions may leave a single-step trap pending (Bochs leaves more). */
+/*
+ * Only what came between two instructions may leave a single-step trap pending.
+ * Bochs leaves it at the exit of any instruction under TF, which then has not
+ * retired; vcpu_skip() owes it anew.
+ */
 static void drop_stale_trap(const struct vm_exit *e)
 {
+	u64 pending;
+
 	switch (e->kind) {
 	case EXIT_INTR:
 	case EXIT_NMI:
 	case EXIT_INTR_WINDOW:
 	case EXIT_NMI_WINDOW:
 	case EXIT_DEBUG:
-		break;
+		return;
 	default:
-		vmcs_write(GUEST_PENDING_DEBUG, 0);
-		break;
+		pending = vmcs_read(GUEST_PENDING_DEBUG);
+		if (pending & PENDING_DEBUG_BS)
+			vmcs_write(GUEST_PENDING_DEBUG, pending & ~PENDING_DEBUG_BS);
 	}
 }
 
