@@ -235,11 +235,11 @@ static void open_hole(struct shadow_vm *vm)
 	vm->hole_open = true;
 }
 
-/* True if a right is granted that a TLB could not hold: one instruction only. */
+/* True if what is granted no TLB could hold (a right too many, bytes behind a hole): one instruction only. */
 static bool open_one(struct shadow_vcpu *sv, const struct step *s)
 {
 	struct shadow_vm *vm = sv->vm;
-	bool lend, once;
+	bool hole, lend, lend_once;
 	struct walk w;
 	u32 error;
 
@@ -248,16 +248,17 @@ static bool open_one(struct shadow_vcpu *sv, const struct step *s)
 		if (!sv->mode->permits(sv, &w, &s->acc, &error))
 			return false; /* it will fault again, and be told */
 	} while (!sv->mode->set_ad(sv, &w, s->acc.write));
-	if (p2m_lookup(vm, w.gfn).kind != P2M_RAM)
+	hole = p2m_lookup(vm, w.gfn).kind != P2M_RAM;
+	if (hole)
 		open_hole(vm);
 	else if (shadow_is_table(vm, w.gfn))
 		open_table(vm, w.gfn);
 	lend = needs_lending(&w, &s->acc);
-	once = lend && !may_lend(w.access, ctl_of(&sv->paging), sv->mode->shadow_levels);
-	if (once)
+	lend_once = lend && !may_lend(w.access, ctl_of(&sv->paging), sv->mode->shadow_levels);
+	if (lend_once)
 		vm->lent[vm->nlent++] = s->gva;
 	sv->mode->fill(sv, s->gva, &w, lend);
-	return once;
+	return hole || lend_once;
 }
 
 /* All that this instruction has asked for so far is opened again: it may write to two pages. */
