@@ -45,7 +45,7 @@ struct options {
 	const char *cases; /* case=GLOB */
 	u64 seed;
 	bool seed_given;
-	bool strict; /* A bits of upper levels must stay clear after a failed walk */
+	bool strict; /* A must stay clear everywhere when the access faults */
 	bool verbose, list;
 };
 extern struct options options;

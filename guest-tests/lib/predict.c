@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads the manuals a second time, apart from hv/: walk to the leaf or to the
+ * first entry that is not present or malformed; only then ask for the rights,
+ * which are those of the whole path; only then for A and D.
+ */
+#include "predict.h"
+
+#define LOW_BITS(n) (BIT(n) - 1) /* bits n-1:0, n < 64 */
+#define BITS(hi, lo) (LOW_BITS((hi) + 1) & ~LOW_BITS(lo))
+
+struct format { /* of the paging mode that the control registers select */
+	int levels; /* that lie in memory: PAE's PDPTEs do not */
+	u32 size, index_bits;
+	bool nx; /* bit 63 means execute-disable */
+};
+
+struct walk {
+	const struct predict_state *s;
+	const struct predict_access *a;
+	struct format f;
+	struct prediction p;
+	bool w, u, x; /* rights so far: AND of R/W, AND of U/S, no execute-disable */
+};
+
+static struct format format_of(const struct predict_state *s)
+{
+	bool nxe = s->efer & EFER_NXE;
+
+	if (!(s->cr4 & CR4_PAE))
+		return (struct format){ 2, 4, 10, false };
+	if (!(s->efer & EFER_LMA))
+		return (struct format){ 2, 8, 9, nxe };
+	return (struct format){ s->cr4 & CR4_LA57 ? 5 : 4, 8, 9, nxe };
+}
+
+/* "Page-fault exceptions", bit 4: only with CR4.PAE and EFER.NXE, or with SMEP. */
+static u32 error_code(const struct walk *w, u32 bits)
+{
+	bool fetch_shown = (w->s->cr4 & CR4_SMEP) || ((w->s->cr4 & CR4_PAE) && (w->s->efer & EFER_NXE));
+
+	if (w->a->kind == PREDICT_WRITE)
+		bits |= PF_W;
+	if (w->a->who == PREDICT_USER)
+		bits |= PF_U;
+	if (w->a->kind == PREDICT_FETCH && fetch_shown)
+		bits |= PF_I;
+	return bits;
+}
+
+static void page_fault(struct walk *w, u32 bits)
+{
+	w->p.fault = true;
+	w->p.err = error_code(w, bits);
+}
+
+static bool is_leaf(const struct walk *w, u64 e, int level)
+{
+	if (level == 1)
+		return true;
+	if (!(e & PTE_PS))
+		return false;
+	if (w->f.size == 4)
+		return level == 2 && (w->s->cr4 & CR4_PSE);
+	return level == 2 || (level == 3 && w->s->page1g);
+}
+
+/* 32-bit paging: the only reserved bits are those of a 4 MiB page's address. */
+static u64 reserved_32(const struct walk *w, u64 e, int level)
+{
+	u32 m = w->s->maxphyaddr < 40 ? w->s->maxphyaddr : 40;
+
+	if (level == 1 || !is_leaf(w, e, level))
+		return 0;
+	if (!w->s->pse36)
+		return BITS(21, 13);
+	return m >= 32 ? BITS(21, m - 19) : BITS(21, 13); /* bits 39:32 of the address are 20:13 */
+}
+
+static u64 reserved_64(const struct walk *w, u64 e, int level)
+{
+	bool long_mode = w->s->efer & EFER_LMA;
+	u64 r = w->s->maxphyaddr < 52 ? BITS(51, w->s->maxphyaddr) : 0;
+
+	if (!w->f.nx)
+		r |= PTE_NX;
+	if (!long_mode)
+		r |= BITS(62, 52); /* ignored in 4- and 5-level paging */
+	if (level >= 4)
+		r |= PTE_PS;
+	if (level == 3 && !w->s->page1g)
+		r |= PTE_PS;
+	if (level == 3 && is_leaf(w, e, 3))
+		r |= BITS(29, 13);
+	if (level == 2 && is_leaf(w, e, 2))
+		r |= BITS(20, 13);
+	return r;
+}
+
+static u64 reserved_bits(const struct walk *w, u64 e, int level)
+{
+	return w->f.size == 4 ? reserved_32(w, e, level) : reserved_64(w, e, level);
+}
+
+static u64 table_address(const struct walk *w, u64 e)
+{
+	return w->f.size == 4 ? e & BITS(31, 12) : e & BITS(51, 12);
+}
+
+static u64 leaf_address(const struct walk *w, u64 e, int level)
+{
+	u32 shift = 12 + (level - 1) * w->f.index_bits;
+	u64 page = table_address(w, e) & ~LOW_BITS(shift);
+
+	if (w->f.size == 4 && level == 2)
+		page = (e & BITS(31, 22)) | (w->s->pse36 ? (e & BITS(20, 13)) << 19 : 0);
+	return page | (w->a->va & LOW_BITS(shift));
+}
+
+static struct predict_entry *fetch_entry(struct walk *w, u64 table, int level)
+{
+	u32 shift = 12 + (level - 1) * w->f.index_bits;
+	struct predict_entry *e = &w->p.path[w->p.entries++];
+
+	e->gpa = table + ((w->a->va >> shift) & LOW_BITS(w->f.index_bits)) * w->f.size;
+	e->size = w->f.size;
+	e->level = level;
+	e->value = w->s->read(w->s->ctx, e->gpa, e->size);
+	return e;
+}
+
+/* True: the walk reached a leaf. */
+static bool walk_to_leaf(struct walk *w, u64 table)
+{
+	for (int level = w->f.levels;; level--) {
+		const struct predict_entry *e = fetch_entry(w, table, level);
+
+		if (!(e->value & PTE_P)) {
+			page_fault(w, 0);
+			return false;
+		}
+		if (e->value & reserved_bits(w, e->value, level)) {
+			page_fault(w, PF_P | PF_RSVD);
+			return false;
+		}
+		w->w &= !!(e->value & PTE_W);
+		w->u &= !!(e->value & PTE_U);
+		w->x &= !(w->f.nx && (e->value & PTE_NX));
+		if (is_leaf(w, e->value, level)) {
+			w->p.leaf_level = level;
+			w->p.gpa = leaf_address(w, e->value, level);
+			return true;
+		}
+		table = table_address(w, e->value);
+	}
+}
+
+/* "Determination of access rights" */
+static bool user_allowed(const struct walk *w)
+{
+	switch (w->a->kind) {
+	case PREDICT_READ:
+		return w->u;
+	case PREDICT_WRITE:
+		return w->u && w->w;
+	default:
+		return w->u && w->x;
+	}
+}
+
+static bool supervisor_allowed(const struct walk *w)
+{
+	bool smap_ok = !(w->s->cr4 & CR4_SMAP) || (w->a->ac && w->a->who == PREDICT_SUPER);
+
+	if (w->a->kind == PREDICT_FETCH)
+		return w->x && !(w->u && (w->s->cr4 & CR4_SMEP));
+	if (w->u && !smap_ok)
+		return false;
+	return w->a->kind == PREDICT_READ || w->w || !(w->s->cr0 & CR0_WP);
+}
+
+/*
+ * "Accessed and dirty flags": with the access done, A everywhere and D at the
+ * leaf of a write.  When the access faults, a processor may still have set A in
+ * the well-formed entries that its walk used; D it must not set then.
+ */
+static void set_accessed(struct walk *w)
+{
+	for (u32 i = 0; i < w->p.entries; i++) {
+		struct predict_entry *e = &w->p.path[i];
+		bool last = i + 1 == w->p.entries;
+
+		if (w->p.fault) {
+			e->may_set = last && !w->p.leaf_level ? 0 : PTE_A & ~e->value;
+			continue;
+		}
+		e->must_set = PTE_A & ~e->value;
+		if (last && w->a->kind == PREDICT_WRITE)
+			e->must_set |= PTE_D & ~e->value;
+		e->may_set = e->must_set;
+	}
+}
+
+struct prediction predict(const struct predict_state *s, const struct predict_access *a)
+{
+	struct walk w = { .s = s, .a = a, .w = true, .u = true, .x = true };
+	u64 table = s->cr3;
+
+	w.p.gpa = a->va;
+	if (!(s->cr0 & CR0_PG))
+		return w.p;
+	w.f = format_of(s);
+	if (w.f.size == 8 && !(s->efer & EFER_LMA)) {
+		table = s->pdpte[a->va >> 30 & 3]; /* checked when it was loaded; gives no rights */
+		if (!(table & PTE_P)) {
+			page_fault(&w, 0);
+			return w.p;
+		}
+	}
+	table = w.f.size == 4 ? table & BITS(31, 12) : table & BITS(51, 12);
+	if (!walk_to_leaf(&w, table)) {
+		set_accessed(&w);
+		return w.p;
+	}
+	if (!(a->who == PREDICT_USER ? user_allowed(&w) : supervisor_allowed(&w)))
+		page_fault(&w, PF_P);
+	set_accessed(&w);
+	return w.p;
+}
