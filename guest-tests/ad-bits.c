@@ -1,0 +1,726 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Accessed and dirty bits (SDM vol. 3, "Accessed and Dirty Flags"): A at every level that an access used, D only
+ * at the leaf and only by a write, nothing by an access that faults, and never a change that nobody asked for.
+ * A processor may set A bits early; where that is so, clear ones are wanted only with strict=1.
+ */
+#include "test.h"
+
+#define AD (PTE_A | PTE_D)
+#define RWU (PTE_P | PTE_W | PTE_U)
+#define FETCH_AT 0x40
+#define DATA_AT 0x80
+#define DESCRIPTOR_AT 0x10
+
+struct use {
+	const char *name;
+	enum access_kind kind;
+	enum access_who who;
+	u32 at;
+	u64 sets;
+};
+
+static const struct use uses[] = {
+	{ "read", ACCESS_READ, AS_SUPER, DATA_AT, PTE_A },
+	{ "write", ACCESS_WRITE, AS_SUPER, DATA_AT, AD },
+	{ "fetch", ACCESS_FETCH, AS_SUPER, FETCH_AT, PTE_A },
+	{ "read-modify-write", ACCESS_RMW, AS_SUPER, DATA_AT, AD },
+	{ "locked", ACCESS_LOCKED, AS_SUPER, DATA_AT, AD },
+	{ "user read", ACCESS_READ, AS_USER, DATA_AT, PTE_A },
+	{ "user write", ACCESS_WRITE, AS_USER, DATA_AT, AD },
+	{ "user fetch", ACCESS_FETCH, AS_USER, FETCH_AT, PTE_A },
+	{ "user read-modify-write", ACCESS_RMW, AS_USER, DATA_AT, AD },
+	{ "user locked", ACCESS_LOCKED, AS_USER, DATA_AT, AD },
+	{ "implicit read", ACCESS_READ, AS_IMPLICIT, DESCRIPTOR_AT, PTE_A },
+};
+
+/* PAE's PDPTEs are registers: no rights, no A. */
+static bool is_pdpte(int level)
+{
+	return PT_LEVELS == 3 && level == 3;
+}
+
+static u64 new_page(void)
+{
+	u64 f = new_frame();
+
+	mem8(f)[FETCH_AT] = 0xc3;
+	put_descriptor(f + DESCRIPTOR_AT, true);
+	return f;
+}
+
+static void clear_ad(u64 va, int leaf)
+{
+	for (int l = leaf; l <= PT_LEVELS; l++)
+		if (!is_pdpte(l))
+			set_entry(entry(va, l), *entry(va, l) & ~AD);
+	flush();
+}
+
+/* want: the leaf's bits; every level above has `above` and never D.  PDPTEs have a case of their own. */
+static void check_path(u64 va, int leaf, u64 want, u64 above, const char *what)
+{
+	for (int l = leaf; l <= PT_LEVELS; l++) {
+		u64 got = *entry(va, l) & AD, w = l == leaf ? want : above;
+
+		if (got != w && !is_pdpte(l))
+			fail("%s: level %d has A/D %llx, want %llx", what, l, got, w);
+	}
+}
+
+static struct fault use_page(u64 va, const struct use *u)
+{
+	return access_at(va + u->at, u->kind, u->who, 0x1234, NULL);
+}
+
+static void try_uses(u64 va, int leaf)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(uses); i++) {
+		clear_ad(va, leaf);
+		check_fault(use_page(va, &uses[i]), NO_FAULT);
+		check_path(va, leaf, uses[i].sets, PTE_A, uses[i].name);
+	}
+}
+
+CASE(each_use_of_a_page)
+{
+	map_page(WINDOW + 0x3000, new_page(), RWU);
+	try_uses(WINDOW + 0x3000, 1);
+}
+
+/* Warm tables: the bits are missing one at a time, all else is as after the use before. */
+CASE(one_bit_missing_at_a_time)
+{
+	u64 va = WINDOW + 0x3000;
+
+	map_page(va, new_page(), RWU);
+	for (int l = 1; l <= PT_LEVELS; l++) {
+		if (is_pdpte(l))
+			continue;
+		for (u32 i = 0; i < ARRAY_SIZE(uses); i++) {
+			u64 before;
+
+			check_fault(poke32(va + DATA_AT, 1), NO_FAULT);
+			set_entry(entry(va, l), *entry(va, l) & ~AD);
+			invlpg(va);
+			before = l == 1 ? 0 : PTE_D;
+			check_fault(use_page(va, &uses[i]), NO_FAULT);
+			check_path(va, 1, before | uses[i].sets, PTE_A, uses[i].name);
+		}
+	}
+}
+
+static void large_leaf(u64 va, int level)
+{
+	u64 f = new_large(), base = f & ~(level_size(level) - 1);
+
+	mem8(f)[FETCH_AT] = 0xc3;
+	put_descriptor(f + DESCRIPTOR_AT, true);
+	map_at(current_root(), va, base, RWU | PTE_PS, level);
+	try_uses(va + (f - base), level);
+}
+
+CASE(pdpte_is_left_alone)
+{
+	u64 va = WINDOW + 0x3000, soft = BIT(9) | BIT(11);
+	pte_t *pdpte;
+
+	if (PT_LEVELS != 3)
+		skip("no PAE");
+	map_page(va, new_page(), RWU);
+	pdpte = entry(va, 3);
+	set_entry(pdpte, *pdpte | soft);
+	flush();
+	for (u32 i = 0; i < ARRAY_SIZE(uses); i++) {
+		check_fault(use_page(va, &uses[i]), NO_FAULT);
+		check_eq(*pdpte & ~PTE_P, pte_gpa(*pdpte) | soft);
+	}
+}
+
+CASE(each_use_of_a_large_page)
+{
+	if (!cpu.pse)
+		skip("no large pages");
+	large_leaf(WINDOW, 2);
+}
+
+CASE(each_use_of_a_huge_page)
+{
+	if (PT_LEVELS < 4 || !cpu.page1g)
+		skip("no 1 GiB pages");
+	large_leaf(WINDOW, 3);
+}
+
+/* D06, D03: what a read installed must not let the first write pass unseen. */
+static void read_then_write(u64 va, int leaf)
+{
+	u32 v = 0;
+
+	clear_ad(va, leaf);
+	check_fault(peek32(va + DATA_AT, &v), NO_FAULT);
+	check_path(va, leaf, PTE_A, PTE_A, "after a read");
+	check_fault(user_peek32(va + DATA_AT, &v), NO_FAULT);
+	check_fault(fetch(va + FETCH_AT), NO_FAULT);
+	check_path(va, leaf, PTE_A, PTE_A, "after reads and a fetch");
+	check_fault(user_poke32(va + DATA_AT, 0xd1d1), NO_FAULT);
+	check_path(va, leaf, AD, PTE_A, "after the first write");
+	check_fault(peek32(va + DATA_AT, &v), NO_FAULT);
+	check_eq(v, 0xd1d1);
+	check_path(va, leaf, AD, PTE_A, "D stays");
+}
+
+CASE(read_before_write)
+{
+	map_page(WINDOW + 0x7000, new_page(), RWU);
+	read_then_write(WINDOW + 0x7000, 1);
+}
+
+CASE(read_before_write_large)
+{
+	u64 f;
+
+	if (!cpu.pse)
+		skip("no large pages");
+	f = new_large();
+	mem8(f)[FETCH_AT] = 0xc3;
+	map_large(WINDOW, f, RWU);
+	read_then_write(WINDOW, 2);
+	/* another 4 KiB piece of it, read first as well */
+	mem8(f)[0x5000 + FETCH_AT] = 0xc3;
+	read_then_write(WINDOW + 0x5000, 2);
+	clear_ad(WINDOW, 2);
+	check_fault(peek32(WINDOW, NULL), NO_FAULT);
+	check_fault(peek32(WINDOW + 0x9000, NULL), NO_FAULT);
+	check_path(WINDOW, 2, PTE_A, PTE_A, "reads of two pieces");
+	check_fault(poke32(WINDOW + 0x9000, 1), NO_FAULT);
+	check_path(WINDOW, 2, AD, PTE_A, "write of the second piece");
+}
+
+/* ---- accesses that fault change nothing ---------------------------------- */
+
+struct refusal {
+	const char *name;
+	u64 set, clear; /* in the leaf */
+	enum access_kind kind;
+	enum access_who who;
+	u32 err;
+};
+
+static void check_unchanged(u64 va, const u64 before[], const char *what)
+{
+	for (int l = 1; l <= PT_LEVELS; l++) {
+		u64 now = *entry(va, l), allowed = l > 1 && !options.strict ? PTE_A : 0;
+
+		if ((now ^ before[l]) & ~allowed && !is_pdpte(l))
+			fail("%s: level %d was %llx, is %llx", what, l, before[l], now);
+	}
+}
+
+static void refuse(u64 va, const struct refusal *r)
+{
+	u64 before[6];
+
+	set_entry(entry(va, 1), (*entry(va, 1) & ~(AD | r->clear)) | r->set);
+	clear_ad(va, 1);
+	for (int l = 1; l <= PT_LEVELS; l++)
+		before[l] = *entry(va, l);
+	check_fault(access_at(va + FETCH_AT, r->kind, r->who, 0x55, NULL), PF(r->err, va + FETCH_AT));
+	if (r->kind == ACCESS_RMW || r->kind == ACCESS_LOCKED)
+		before[1] |= *entry(va, 1) & PTE_A; /* its read may count on its own */
+	check_unchanged(va, before, r->name);
+	set_entry(entry(va, 1), (before[1] & ~r->set) | r->clear);
+}
+
+CASE(faulting_accesses_set_nothing)
+{
+	static const struct refusal list[] = {
+		{ "not present", 0, PTE_P, ACCESS_READ, AS_SUPER, 0 },
+		{ "not present, write", 0, PTE_P, ACCESS_WRITE, AS_USER, PF_W | PF_U },
+		{ "read-only", 0, PTE_W, ACCESS_WRITE, AS_SUPER, PF_P | PF_W },
+		{ "read-only, user", 0, PTE_W, ACCESS_WRITE, AS_USER, PF_P | PF_W | PF_U },
+		{ "read-only, RMW", 0, PTE_W, ACCESS_RMW, AS_USER, PF_P | PF_W | PF_U },
+		{ "read-only, locked", 0, PTE_W, ACCESS_LOCKED, AS_SUPER, PF_P | PF_W },
+		{ "supervisor, read", 0, PTE_U, ACCESS_READ, AS_USER, PF_P | PF_U },
+		{ "supervisor, write", 0, PTE_U, ACCESS_WRITE, AS_USER, PF_P | PF_W | PF_U },
+	};
+	u64 va = WINDOW + 0x5000;
+
+	map_page(va, new_page(), RWU);
+	for (u32 i = 0; i < ARRAY_SIZE(list); i++)
+		refuse(va, &list[i]);
+}
+
+CASE(faulting_fetches_set_nothing)
+{
+	static const struct refusal list[] = {
+		{ "NX", PTE_NX, 0, ACCESS_FETCH, AS_SUPER, PF_P | PF_I },
+		{ "NX, user", PTE_NX, 0, ACCESS_FETCH, AS_USER, PF_P | PF_U | PF_I },
+	};
+	u64 va = WINDOW + 0x5000;
+
+	if (PTE_SIZE == 4 || !cpu.nx)
+		skip("no NX");
+	map_page(va, new_page(), RWU);
+	for (u32 i = 0; i < ARRAY_SIZE(list); i++)
+		refuse(va, &list[i]);
+}
+
+/* D01 at each level: a walk that ends above the leaf leaves what lies below alone. */
+CASE(holes_above_set_nothing)
+{
+	u64 va = WINDOW + 0x5000, before[6];
+
+	map_page(va, new_page(), RWU);
+	for (int hole = 2; hole <= PT_LEVELS; hole++) {
+		if (is_pdpte(hole))
+			continue;
+		clear_ad(va, 1);
+		for (int l = 1; l <= PT_LEVELS; l++)
+			before[l] = *entry(va, l);
+		set_entry(entry(va, hole), before[hole] & ~PTE_P);
+		flush();
+		check_fault(poke32(va, 1), PF(PF_W, va));
+		set_entry(entry(va, hole), *entry(va, hole) | PTE_P);
+		check_unchanged(va, before, "hole above");
+		check_eq(*entry(va, hole), before[hole]);
+		flush();
+		check_fault(poke32(va, 1), NO_FAULT);
+		check_path(va, 1, AD, PTE_A, "hole filled");
+	}
+}
+
+/* The same page, refused because of an upper level's rights. */
+CASE(rights_lost_above_set_nothing)
+{
+	u64 va = WINDOW + 0x5000, before[6];
+
+	map_page(va, new_page(), RWU);
+	for (int at = 2; at <= PT_LEVELS; at++) {
+		if (is_pdpte(at))
+			continue;
+		set_entry(entry(va, at), *entry(va, at) & ~PTE_W);
+		clear_ad(va, 1);
+		for (int l = 1; l <= PT_LEVELS; l++)
+			before[l] = *entry(va, l);
+		check_fault(user_poke32(va, 1), PF(PF_P | PF_W | PF_U, va));
+		check_unchanged(va, before, "read-only above");
+		check_fault(user_peek32(va, NULL), NO_FAULT);
+		check_path(va, 1, PTE_A, PTE_A, "read through it");
+		set_entry(entry(va, at), *entry(va, at) | PTE_W);
+		check_fault(user_poke32(va, 1), NO_FAULT); /* raised right: seen at once */
+		check_path(va, 1, AD, PTE_A, "right given back");
+		flush();
+	}
+}
+
+CASE(refused_write_then_right_given)
+{
+	u64 va = WINDOW + 0x6000;
+	pte_t *e = map_page(va, new_page(), PTE_P | PTE_U);
+
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_fault(poke32(va + 4, 5), PF(PF_P | PF_W, va + 4));
+	check_eq(*e & AD, PTE_A);
+	set_entry(e, *e | PTE_W);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_eq(*e & AD, PTE_A);
+	check_fault(poke32(va + 4, 5), NO_FAULT);
+	check_eq(*e & AD, AD);
+}
+
+CASE(supervisor_write_with_wp_clear)
+{
+	u64 va = WINDOW + 0x6000;
+	pte_t *e = map_page(va, new_page(), PTE_P | PTE_U);
+
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_fault(write_cr0(default_cr0 & ~CR0_WP), NO_FAULT);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_eq(*e & AD, PTE_A);
+	check_fault(poke32(va + 8, 7), NO_FAULT);
+	check_eq(*e & AD, AD);
+	set_entry(e, *e & ~PTE_D);
+	invlpg(va);
+	check_fault(user_peek32(va, NULL), NO_FAULT);
+	check_fault(user_poke32(va, 8), PF(PF_P | PF_W | PF_U, va));
+	check_eq(*e & AD, PTE_A);
+	check_fault(poke32(va + 8, 9), NO_FAULT);
+	check_eq(*e & AD, AD);
+}
+
+/* ---- what must stay as it is --------------------------------------------- */
+
+/* D09: the tables, their neighbours in memory and the page hold what they held, but for the right entry's bits. */
+CASE(neighbours_unchanged)
+{
+	static u8 copy[PAGE_SIZE];
+	u64 pad_low = new_frame(), f, va = WINDOW + 0x8000, pad_high;
+	pte_t *e;
+
+	memset(mem8(pad_low), 0x3c, PAGE_SIZE);
+	f = new_page();
+	e = map_page(va, f, RWU);
+	pad_high = new_frame();
+	memset(mem8(pad_high), 0xc3, PAGE_SIZE);
+	for (u32 i = 0; i < 64; i++)
+		if (i != 8)
+			map_page(WINDOW + i * PAGE_SIZE, i & 1 ? pad_low : pad_high, i & 2 ? RWU : PTE_P);
+	memcpy(copy, mem8((ulong)e & ~0xffful), PAGE_SIZE);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_fault(user_poke32(va + DATA_AT, 0x77), NO_FAULT);
+	check_eq(*e, f | RWU | AD);
+	for (u32 i = 0; i < PT_ENTRIES; i++) {
+		pte_t now = ((pte_t *)((ulong)e & ~0xffful))[i], was = ((pte_t *)copy)[i];
+
+		if (i != level_index(va, 1) && (now ^ was) & ~(options.strict || !(was & PTE_P) ? 0 : PTE_A))
+			fail("entry %u was %llx, is %llx", i, (u64)was, (u64)now);
+	}
+	for (u32 i = 0; i < PAGE_SIZE; i++)
+		if (mem8(pad_low)[i] != 0x3c || mem8(pad_high)[i] != 0xc3)
+			fail("byte %u of a neighbour changed", i);
+}
+
+/* D07: as long as A is clear the entry is in no TLB, so taking it away needs no flush. */
+CASE(nothing_is_used_before_a_is_set)
+{
+	u64 f = new_page(), va = WINDOW + 0x10000;
+
+	for (u32 i = 0; i < 32; i++)
+		map_page(va + i * PAGE_SIZE, f, RWU);
+	for (u32 i = 0; i < 32; i++)
+		set_entry(entry(va + i * PAGE_SIZE, 1), f | RWU);
+	flush();
+	check_fault(peek32(va + 15 * PAGE_SIZE, NULL), NO_FAULT);
+	check_fault(poke32(va + 16 * PAGE_SIZE, 1), NO_FAULT);
+	for (u32 i = 0; i < 32; i++) {
+		pte_t *e = entry(va + i * PAGE_SIZE, 1);
+
+		if (i == 15 || i == 16)
+			continue;
+		check_eq(*e & PTE_D, 0);
+		if (options.strict)
+			check_eq(*e & PTE_A, 0);
+		if (*e & PTE_A)
+			continue;
+		if (i & 1) {
+			check_fault(peek32(va + i * PAGE_SIZE, NULL), NO_FAULT);
+			check_eq(*e & AD, PTE_A);
+			continue;
+		}
+		set_entry(e, 0);
+		check_fault(peek32(va + i * PAGE_SIZE, NULL), PF(0, va + i * PAGE_SIZE));
+	}
+}
+
+/* The same with the tables warm and the neighbours given away one by one by INVLPG. */
+CASE(clean_neighbours_of_a_written_page)
+{
+	u64 f = new_page(), va = WINDOW + 0x10000;
+
+	for (u32 i = 0; i < 16; i++)
+		map_page(va + i * PAGE_SIZE, f, RWU);
+	for (u32 i = 0; i < 16; i++)
+		check_fault(peek32(va + i * PAGE_SIZE, NULL), NO_FAULT);
+	for (u32 i = 0; i < 16; i += 3) {
+		check_fault(poke32(va + i * PAGE_SIZE, i), NO_FAULT);
+		for (u32 k = 0; k < 16; k++)
+			check_eq(*entry(va + k * PAGE_SIZE, 1) & AD, k <= i && k - (k * 11 >> 5) * 3 == 0 ? AD : PTE_A);
+	}
+}
+
+CASE(software_bits_survive)
+{
+	u64 f = new_page(), va = WINDOW + 0x9000, soft = BIT(9) | BIT(11);
+	pte_t *e = map_page(va, f, PTE_P | AD | soft); /* dirty and read-only: legal, and stays */
+
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_fault(poke32(va, 1), PF(PF_P | PF_W, va));
+	check_eq(*e, f | PTE_P | AD | soft);
+	set_entry(e, f | RWU | PTE_D | soft); /* D without A */
+	invlpg(va);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_eq(*e, f | RWU | AD | soft);
+	flush();
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_fault(fetch(va + FETCH_AT), NO_FAULT);
+	check_eq(*e, f | RWU | AD | soft);
+	set_entry(e, f | AD | soft); /* not present */
+	invlpg(va);
+	check_fault(peek32(va, NULL), PF(0, va));
+	check_eq(*e, f | AD | soft);
+}
+
+/* ---- accesses of two pages ------------------------------------------------ */
+
+CASE(access_across_pages)
+{
+	u64 va = WINDOW + 0x20000, low = new_frame(), high = new_frame();
+	u32 v = 0;
+
+	map_page(va, low, RWU);
+	map_page(va + PAGE_SIZE, high, RWU);
+	check_fault(peek32(va + 0xffe, &v), NO_FAULT);
+	check_path(va, 1, PTE_A, PTE_A, "low, read");
+	check_path(va + PAGE_SIZE, 1, PTE_A, PTE_A, "high, read");
+	check_fault(user_poke32(va + 0xffd, 0x44332211), NO_FAULT);
+	check_path(va, 1, AD, PTE_A, "low, write");
+	check_path(va + PAGE_SIZE, 1, AD, PTE_A, "high, write");
+	check_eq(mem8(low)[0xffd] | mem8(low)[0xfff] << 8 | mem8(high)[0] << 16, 0x443311);
+}
+
+/* The second page faults: it stays as it was, and so does memory. */
+CASE(access_across_pages_that_faults)
+{
+	u64 va = WINDOW + 0x20000, low = new_frame(), high = new_frame();
+	pte_t *second;
+
+	map_page(va, low, RWU);
+	second = map_page(va + PAGE_SIZE, high, PTE_P | PTE_U);
+	check_fault(poke32(va + 0xffe, 0x44332211), PF(PF_P | PF_W, va + PAGE_SIZE));
+	check_eq(*second, high | PTE_P | PTE_U);
+	check_eq(mem8(low)[0xffe] | mem8(low)[0xfff] | mem8(high)[0], 0);
+	set_entry(second, high | RWU);
+	check_fault(poke32(va + 0xffe, 0x44332211), NO_FAULT);
+	check_eq(*second & AD, AD);
+	check_eq(*entry(va, 1) & AD, AD);
+	/* the first page faults: the second is not looked at */
+	set_entry(second, high | RWU);
+	set_entry(entry(va, 1), low | PTE_P);
+	flush();
+	check_fault(poke32(va + 0xffd, 1), PF(PF_P | PF_W, va + 0xffd));
+	check_eq(*second & PTE_D, 0);
+}
+
+CASE(fetch_across_pages)
+{
+	u64 va = WINDOW + 0x20000, low = new_frame(), high = new_frame();
+	static const u8 code[] = { 0xb8, 1, 2, 3, 4, 0xc3 }; /* mov $imm32,%eax; ret */
+
+	memcpy(mem8(low + 0xffd), code, 3);
+	memcpy(mem8(high), code + 3, 3);
+	map_page(va, low, RWU);
+	check_fault(user_fetch(va + 0xffd), PF(PF_U | (PTE_SIZE == 8 && cpu.nx ? PF_I : 0), va + PAGE_SIZE));
+	map_page(va + PAGE_SIZE, high, RWU);
+	check_fault(user_fetch(va + 0xffd), NO_FAULT);
+	check_path(va, 1, PTE_A, PTE_A, "low");
+	check_path(va + PAGE_SIZE, 1, PTE_A, PTE_A, "high");
+}
+
+/* ---- software clears bits -------------------------------------------------- */
+
+CASE(bits_cleared_with_the_flush_owed)
+{
+	u64 va = WINDOW + 0xa000;
+	pte_t *e = map_page(va, new_page(), RWU);
+
+	for (u32 i = 0; i < 4; i++) {
+		check_fault(poke32(va, i), NO_FAULT);
+		check_eq(*e & AD, AD);
+		set_entry(e, *e & ~(i & 1 ? AD : PTE_D));
+		if (i & 2)
+			flush();
+		else
+			invlpg(va);
+		check_fault(peek32(va, NULL), NO_FAULT);
+		check_eq(*e & AD, PTE_A);
+		check_fault(poke32(va + 4, i), NO_FAULT);
+		check_eq(*e & AD, AD);
+		set_entry(e, *e & ~PTE_A);
+		invlpg(va);
+		check_fault(peek32(va, NULL), NO_FAULT);
+		check_eq(*e & AD, AD);
+	}
+}
+
+/* Without the flush a bit may stay clear; what the entry maps and all else must not suffer. */
+CASE(bits_cleared_without_flush)
+{
+	u64 va = WINDOW + 0xa000, f = new_page();
+	pte_t *e = map_page(va, f, RWU);
+	u32 v = 0;
+
+	check_fault(poke32(va, 1), NO_FAULT);
+	set_entry(e, f | RWU);
+	check_fault(poke32(va, 2), NO_FAULT);
+	check_fault(peek32(va, &v), NO_FAULT);
+	check_eq(v, 2);
+	check_eq(*e & ~AD, f | RWU);
+	check(!(*e & PTE_D) || (*e & PTE_A)); /* both came back or neither */
+	invlpg(va);
+	check_fault(poke32(va, 3), NO_FAULT);
+	check_eq(*e & AD, AD);
+	for (int l = 2; l <= PT_LEVELS; l++)
+		if (!is_pdpte(l))
+			set_entry(entry(va, l), *entry(va, l) & ~PTE_A);
+	check_fault(peek32(va, &v), NO_FAULT);
+	check_eq(v, 3);
+	invlpg(va); /* of upper levels too */
+	check_fault(peek32(va, &v), NO_FAULT);
+	check_path(va, 1, AD, PTE_A, "after INVLPG");
+}
+
+/* The clock algorithm over many pages; the bits tell exactly who was used. */
+CASE(clock_algorithm)
+{
+	u64 va = WINDOW + 0x40000, f = new_page();
+	bool read[64], written[64];
+
+	for (u32 i = 0; i < 64; i++)
+		map_page(va + i * PAGE_SIZE, f, RWU);
+	for (u32 round = 0; round < 6; round++) {
+		for (u32 i = 0; i < 64; i++) {
+			u32 r = random32() & 7;
+
+			written[i] = r == 1;
+			read[i] = r <= 2;
+			set_entry(entry(va + i * PAGE_SIZE, 1), f | RWU);
+		}
+		flush();
+		for (u32 i = 0; i < 64; i++)
+			if (read[i])
+				check_fault(written[i] ? poke32(va + i * PAGE_SIZE, i) : peek32(va + i * PAGE_SIZE, NULL), NO_FAULT);
+		for (u32 i = 0; i < 64; i++) {
+			u64 got = *entry(va + i * PAGE_SIZE, 1) & AD, want = written[i] ? AD : read[i] ? PTE_A : 0;
+
+			if (got != want && (options.strict || read[i] || got != PTE_A))
+				fail("page %u has %llx, want %llx", i, got, want);
+		}
+	}
+}
+
+/* ---- aliases and shared tables ---------------------------------------------- */
+
+CASE(aliases_have_their_own_bits)
+{
+	u64 f = new_page(), va = WINDOW + 0xb000, far = WINDOW + level_size(2) + 0x2000;
+	pte_t *a = map_page(va, f, RWU), *b = map_page(va + PAGE_SIZE, f, RWU), *c = map_page(far, f, RWU);
+	u32 v = 0;
+
+	check_fault(poke32(va, 0xaa), NO_FAULT);
+	check_fault(peek32(va + PAGE_SIZE, &v), NO_FAULT);
+	check_eq(v, 0xaa);
+	check_fault(peek32(far, &v), NO_FAULT);
+	check_eq(*a & AD, AD);
+	check_eq(*b & AD, PTE_A);
+	check_eq(*c & AD, PTE_A);
+	check_fault(user_poke32(far, 0xcc), NO_FAULT);
+	check_eq(*b & AD, PTE_A);
+	check_eq(*c & AD, AD);
+	check_fault(poke32(va + PAGE_SIZE, 0xbb), NO_FAULT);
+	check_eq(*b & AD, AD);
+	check_eq(*mem32(f), 0xbb);
+}
+
+/* One last-level table under two entries: its own bits are shared, theirs are not. */
+CASE(shared_table)
+{
+	u64 f = new_page(), va = WINDOW + 0x4000, second = va + level_size(2);
+	pte_t *e = map_page(va, f, RWU), *up, *other;
+
+	make_entry(second, 2);
+	link_table(current_root(), second, 2, pte_gpa(*entry(va, 2)));
+	up = entry(va, 2);
+	other = entry(second, 2);
+	check_fault(poke32(va, 1), NO_FAULT);
+	check_eq(*e & AD, AD);
+	check_eq(*up & AD, PTE_A);
+	if (options.strict)
+		check_eq(*other & AD, 0);
+	set_entry(e, f | RWU);
+	invlpg(va);
+	invlpg(second);
+	check_fault(peek32(second, NULL), NO_FAULT);
+	check_eq(*e & AD, PTE_A);
+	check_eq(*other & AD, PTE_A);
+	check_fault(poke32(va, 2), NO_FAULT);
+	check_eq(*e & AD, AD);
+	set_entry(e, f | RWU);
+	set_entry(up, *up & ~AD);
+	flush();
+	check_fault(poke32(second, 3), NO_FAULT);
+	check_eq(*e & AD, AD);
+	if (options.strict)
+		check_eq(*up & AD, 0);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_eq(*up & AD, PTE_A);
+}
+
+/* Two address spaces with common tables: the bits are in memory, not in a space. */
+CASE(shared_between_spaces)
+{
+	u64 f = new_page(), va = WINDOW + 0x4000, first = current_root(), second;
+	pte_t *e = map_page(va, f, RWU);
+
+	second = new_space();
+	link_table(second, va, PT_LEVELS, pte_gpa(*entry(va, PT_LEVELS)));
+	check_fault(peek32(va, NULL), NO_FAULT);
+	use_space(second);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_eq(*e & AD, PTE_A);
+	check_path(va, 1, PTE_A, PTE_A, "second space");
+	check_fault(poke32(va, 1), NO_FAULT);
+	check_eq(*e & AD, AD);
+	set_entry(e, f | RWU);
+	use_space(first);
+	check_fault(peek32(va, NULL), NO_FAULT);
+	check_eq(*e & AD, PTE_A);
+	check_fault(poke32(va, 1), NO_FAULT);
+	check_eq(*e & AD, AD);
+	use_space(second);
+	check_eq(*e & AD, AD);
+}
+
+/* A processor's update of an entry is no write through the mapping of the table. */
+CASE(bits_seen_through_a_mapping_of_the_table)
+{
+	u64 f = new_page(), va = WINDOW + 0x4000, view = WINDOW + level_size(2) + 0x3000;
+	pte_t *e = map_page(va, f, RWU), *window = map_page(view, (ulong)e & ~0xffful, RWU);
+	u64 at = view + ((ulong)e & 0xfff);
+	u32 v = 0;
+
+	check_fault(peek32(at, &v), NO_FAULT);
+	check_eq(v, (u32)f | RWU);
+	check_fault(poke32(va, 1), NO_FAULT);
+	check_fault(peek32(at, &v), NO_FAULT);
+	check_eq(v, (u32)f | RWU | AD);
+	check_eq(*window & AD, PTE_A);
+	for (u32 i = 0; i < 3; i++) {
+		check_fault(i ? user_poke32(at, (u32)f | RWU) : poke32(at, (u32)f | RWU), NO_FAULT);
+		check_eq(*e, f | RWU);
+		check_eq(*window & AD, AD);
+		invlpg(va);
+		check_fault(peek32(va, NULL), NO_FAULT);
+		check_eq(*e & AD, PTE_A);
+		check_fault(poke32(va, 2), NO_FAULT);
+		check_fault(peek32(at, &v), NO_FAULT);
+		check_eq(v, (u32)f | RWU | AD);
+		set_entry(window, *window & ~PTE_D);
+		invlpg(view);
+		check_fault(poke32(va, 3), NO_FAULT);
+		check_eq(*window & PTE_D, 0);
+	}
+}
+
+/* A descriptor that is not accessed yet: its load reads, then writes, both as supervisor. */
+CASE(implicit_write)
+{
+	u64 f = new_frame(), va = WINDOW + 0x4000;
+	pte_t *e = map_page(va, f, PTE_P | PTE_W);
+	struct fault got;
+
+	put_descriptor(f + 8, true);
+	put_descriptor(f + 16, false);
+	check_fault(implicit_load(va + 8), NO_FAULT);
+	check_eq(*e & AD, PTE_A);
+	check_fault(implicit_load(va + 16), NO_FAULT);
+	check_eq(*e & AD, AD);
+	check_eq(mem8(f)[16 + 5] & 1, 1);
+	put_descriptor(f + 16, false);
+	set_entry(e, f | PTE_P);
+	flush();
+	got = implicit_load(va + 16);
+	check_eq(got.cr2 & ~7ull, va + 16); /* how many of its bytes are written is the processor's affair */
+	got.cr2 = va;
+	check_fault(got, PF(PF_P | PF_W, va));
+	check_eq(*e & PTE_D, 0);
+}
