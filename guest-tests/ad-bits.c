@@ -225,10 +225,10 @@ static void refuse(u64 va, const struct refusal *r)
 	for (int l = 1; l <= PT_LEVELS; l++)
 		before[l] = *entry(va, l);
 	check_fault(access_at(va + FETCH_AT, r->kind, r->who, 0x55, NULL), PF(r->err, va + FETCH_AT));
-	if (r->kind == ACCESS_RMW || r->kind == ACCESS_LOCKED)
-		before[1] |= *entry(va, 1) & PTE_A; /* its read may count on its own */
+	for (int l = 1; l <= PT_LEVELS && (r->kind == ACCESS_RMW || r->kind == ACCESS_LOCKED); l++)
+		before[l] |= *entry(va, l) & PTE_A; /* its read may count on its own */
 	check_unchanged(va, before, r->name);
-	set_entry(entry(va, 1), (before[1] & ~r->set) | r->clear);
+	set_entry(entry(va, 1), (before[1] & ~(AD | r->set)) | r->clear);
 }
 
 CASE(faulting_accesses_set_nothing)
@@ -300,12 +300,13 @@ CASE(rights_lost_above_set_nothing)
 			continue;
 		set_entry(entry(va, at), *entry(va, at) & ~PTE_W);
 		clear_ad(va, 1);
+		check_fault(user_peek32(va, NULL), NO_FAULT);
+		check_path(va, 1, PTE_A, PTE_A, "read through it");
+		clear_ad(va, 1);
 		for (int l = 1; l <= PT_LEVELS; l++)
 			before[l] = *entry(va, l);
 		check_fault(user_poke32(va, 1), PF(PF_P | PF_W | PF_U, va));
 		check_unchanged(va, before, "read-only above");
-		check_fault(user_peek32(va, NULL), NO_FAULT);
-		check_path(va, 1, PTE_A, PTE_A, "read through it");
 		set_entry(entry(va, at), *entry(va, at) | PTE_W);
 		check_fault(user_poke32(va, 1), NO_FAULT); /* raised right: seen at once */
 		check_path(va, 1, AD, PTE_A, "right given back");
