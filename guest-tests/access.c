@@ -6,8 +6,8 @@
  * The product of all flags of all levels is out of reach, so: all flags of a leaf
  * (4 KiB, large, 1 GiB) times all flags of one level above it, for each such level,
  * times the control bits, times every access, on cold translations (after INVLPG)
- * and on warm ones (the whole list again with no flush); plus control bits toggled
- * under warm translations, entries changed under them, and random paths.
+ * and on warm ones; plus control bits toggled under warm translations, entries
+ * changed under them, and random paths.
  */
 #include "test.h"
 #include "predict.h"
@@ -58,7 +58,7 @@ static struct { /* built by setup() */
 	struct predict_state s;
 	u64 known_cr2;
 	const struct probe *probes; /* of probe_all() */
-	u32 nprobes;
+	u32 nprobes, turn;
 	u32 ran, left_out, wrong;
 } t;
 
@@ -271,16 +271,20 @@ static u64 leaf_value(int level, u64 flags)
 	return t.base[level] | flags | (level > 1 ? PTE_PS : 0);
 }
 
-/* Each access on a cold translation, then all on what is warm by now. */
+/*
+ * The probes in threes: the first of each on a cold translation, the others on what it left warm.  Which ones are
+ * cold rotates from path to path; depth=3 gives every path every rotation.
+ */
 static void probe_all(int leaf_level, u64 leaf, int upper_level, u64 upper)
 {
-	for (u32 i = 0; i < t.nprobes; i++) {
-		put_path(leaf_level, leaf, upper_level, upper);
-		invlpg(t.va);
-		probe_now(&t.probes[i], "cold");
-	}
-	for (u32 i = 0; i < t.nprobes; i++)
-		probe_now(&t.probes[i], "warm");
+	for (u32 turn = 0; turn < options.depth; turn++, t.turn++)
+		for (u32 i = 0; i < t.nprobes; i++) {
+			if (i % 3 == 0) {
+				put_path(leaf_level, leaf, upper_level, upper);
+				invlpg(t.va);
+			}
+			probe_now(&t.probes[(i + t.turn) % t.nprobes], i % 3 ? "warm" : "cold");
+		}
 }
 
 static u64 rights(u32 n) /* 0..7 */
@@ -503,7 +507,7 @@ CASE(entries_changed_warm)
 	finish();
 }
 
-#define RANDOM_PATHS 1500
+#define RANDOM_PATHS 700
 
 /* Any bits at all levels at once, any controls; no reserved address bits (formats_ has them, TCG misreports). */
 CASE(random_paths)
@@ -511,7 +515,7 @@ CASE(random_paths)
 	u64 mask = PTE_W | PTE_U | PTE_A | PTE_D | PTE_PWT | PTE_PCD | 0xe00;
 
 	setup(probes, ARRAY_SIZE(probes));
-	for (u32 n = 0; n < RANDOM_PATHS; n++) {
+	for (u32 n = 0; n < RANDOM_PATHS * options.depth; n++) {
 		int leaf = 1 + random32() % max_leaf();
 		bool x = PT_LEVELS == 2 ? leaf > 1 || (cpu.pse && (random32() & 1)) : cpu.nx;
 		u32 c = random32();
@@ -527,7 +531,8 @@ CASE(random_paths)
 		invlpg(t.va);
 		for (u32 k = 0; k < 6; k++) {
 			probe_now(&probes[random32() % ARRAY_SIZE(probes)], "random");
-			c ^= 1 << random32() % 3;
+			if (k % 3 == 2)
+				c ^= 1 << random32() % 3;
 			set_controls(c & 1, c & 2 && cpu.smep, c & 4 && cpu.smap, x);
 		}
 	}

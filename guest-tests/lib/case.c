@@ -7,7 +7,7 @@
 extern const struct test_case cases_start[], cases_end[];
 
 
-struct options options = { .seed = 1 };
+struct options options = { .seed = 1, .depth = 1 };
 ulong case_sp;
 
 enum outcome { CASE_OK, CASE_FAILED, CASE_SKIPPED };
@@ -187,6 +187,12 @@ static bool parse_word(const char *word)
 		options.verbose = parse_number(v, &n) && n == 1;
 		return n <= 1 && strlen(v) == 1;
 	}
+	if ((v = value_of(word, "depth"))) {
+		bool ok = parse_number(v, &n) && n && n <= 100;
+
+		options.depth = n;
+		return ok;
+	}
 	options.list |= !strcmp(word, "list");
 	return !strcmp(word, "list");
 }
@@ -223,7 +229,7 @@ static void parse_command_line(void)
 		if (!*word || (first && is_image_name(word)))
 			continue;
 		if (!parse_word(word))
-			fatal("command line: `%s': known are case=GLOB seed=N strict=0|1 verbose=0|1 list", word);
+			fatal("command line: `%s': known are case=GLOB seed=N strict=0|1 verbose=0|1 depth=N list", word);
 	}
 }
 

@@ -46,6 +46,7 @@ struct options {
 	u64 seed;
 	bool seed_given;
 	bool strict; /* A must stay clear everywhere when the access faults */
+	u32 depth; /* depth=N: do N times as much, where a test can */
 	bool verbose, list;
 };
 extern struct options options;
