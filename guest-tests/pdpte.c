@@ -10,6 +10,14 @@
 #define TAG_AT 0x60
 
 static u32 cold; /* pages not used so far: an address of each 2 MiB once */
+static u64 home; /* the library's root */
+
+static void begin(void)
+{
+	cold = 1;
+	home = current_root();
+	set_ac(true); /* SMAP is switched as well */
+}
 
 /* A directory that shows one frame, which holds its tag, at every address. */
 static u64 directory(u32 tag)
@@ -35,7 +43,7 @@ static void check_slot_at(u64 va, u32 tag, const char *what)
 	u32 v = 0;
 	struct fault f = peek32(va + TAG_AT, &v), want = tag ? NO_FAULT : PF(0, va + TAG_AT);
 
-	if (!fault_equal(f, want) || v != tag)
+	if (!fault_equal(f, want) || (tag && v != tag))
 		fail("%s: at %llx vector %u, tag %x, want %x", what, va, f.vec, v, tag);
 }
 
@@ -73,8 +81,8 @@ static void toggle_cr4(ulong bits)
 static void same_cr3(void) { check_fault(write_cr3(read_cr3()), NO_FAULT); }
 static void cr3_pwt(void) { check_fault(write_cr3(read_cr3() ^ CR3_PWT), NO_FAULT); }
 static void paging_off_and_on(void) { toggle_cr0(CR0_PG); toggle_cr0(CR0_PG); }
-static void cr0_cd(void) { toggle_cr0(CR0_CD); }
-static void cr0_cd_nw(void) { toggle_cr0(CR0_CD | CR0_NW); }
+static void cr0_cd(void) { toggle_cr0(CR0_CD | (read_cr0() & CR0_NW)); } /* NW without CD is refused */
+static void cr0_nw(void) { toggle_cr0(CR0_NW | (~read_cr0() & CR0_CD)); }
 static void cr4_pge(void) { toggle_cr4(CR4_PGE); }
 static void cr4_pse(void) { toggle_cr4(CR4_PSE); }
 static void cr4_smep(void) { toggle_cr4(CR4_SMEP); }
@@ -110,8 +118,8 @@ static const struct event loads[] = {
 	{ "CR0.PG", paging_off_and_on, NULL, true },
 	{ "CR0.CD", cr0_cd, NULL, false },
 	{ "CR0.CD", cr0_cd, NULL, false },
-	{ "CR0.CD and NW", cr0_cd_nw, NULL, false },
-	{ "CR0.CD and NW", cr0_cd_nw, NULL, false },
+	{ "CR0.CD and NW", cr0_nw, NULL, false },
+	{ "CR0.NW", cr0_nw, NULL, false },
 	{ "CR4.PGE", cr4_pge, &cpu.pge, true },
 	{ "CR4.PGE", cr4_pge, &cpu.pge, true },
 	{ "CR4.PSE", cr4_pse, &cpu.pse, false },
@@ -123,18 +131,24 @@ static const struct event loads[] = {
 static const struct event no_loads[] = {
 	{ "a page fault", a_fault, NULL, false },
 	{ "INVLPG", invlpg_all, NULL, false },
+	{ "CR4, same value", same_cr4, NULL, false },
+	{ "CR4.TSD", cr4_tsd, NULL, false },
+	{ "EFER.NXE", efer_nxe, &cpu.nx, false },
+	{ "EFER.NXE", efer_nxe, &cpu.nx, false },
+};
+
+static const struct event smap_no_loads[] = {
+	{ "CR4.SMAP", cr4_smap, NULL, false },
+	{ "CR4.SMAP", cr4_smap, NULL, false },
+};
+
+static const struct event cr0_no_loads[] = {
+	{ "CLTS", clts, NULL, false },
 	{ "CR0.WP", cr0_wp, NULL, false },
 	{ "CR0.WP", cr0_wp, NULL, false },
 	{ "CR0.TS", cr0_ts, NULL, false },
-	{ "CLTS", clts, NULL, false },
 	{ "CR0.AM", cr0_am, NULL, false },
 	{ "CR0, same value", same_cr0, NULL, false },
-	{ "CR4, same value", same_cr4, NULL, false },
-	{ "CR4.TSD", cr4_tsd, NULL, false },
-	{ "CR4.SMAP", cr4_smap, &cpu.smap, false },
-	{ "CR4.SMAP", cr4_smap, &cpu.smap, false },
-	{ "EFER.NXE", efer_nxe, &cpu.nx, false },
-	{ "EFER.NXE", efer_nxe, &cpu.nx, false },
 };
 
 /* P08: each of them brings a new directory, takes a slot away (P03) and gives one. */
@@ -142,7 +156,7 @@ CASE(what_loads)
 {
 	u64 a = directory(0xa), b = directory(0xb);
 
-	cold = 1;
+	begin();
 	*pdpte(1) = a | PTE_P;
 	*pdpte(2) = a | PTE_P;
 	same_cr3();
@@ -167,20 +181,16 @@ CASE(what_loads)
 		} else {
 			same_cr3();
 		}
-		if (!cpu.smep && i + 1 == ARRAY_SIZE(loads))
-			break;
-		if (odd != !!(*pdpte(1) == (a | PTE_P)))
-			fail("the test lost count");
 	}
 }
 
-CASE(what_does_not_load)
+static void check_no_load(const struct event *events, u32 n)
 {
 	u64 a = directory(0xa), b = directory(0xb);
 
-	cold = 1;
-	for (u32 i = 0; i < ARRAY_SIZE(no_loads); i++) {
-		const struct event *e = &no_loads[i];
+	begin();
+	for (u32 i = 0; i < n; i++) {
+		const struct event *e = &events[i];
 
 		if (e->when && !*e->when)
 			continue;
@@ -204,13 +214,30 @@ CASE(what_does_not_load)
 	check_warm(3, 0xb, "at last");
 }
 
+CASE(what_does_not_load)
+{
+	check_no_load(no_loads, ARRAY_SIZE(no_loads));
+}
+
+CASE(what_does_not_load_cr0)
+{
+	check_no_load(cr0_no_loads, ARRAY_SIZE(cr0_no_loads));
+}
+
+CASE(what_does_not_load_smap)
+{
+	if (!cpu.smap)
+		skip("no SMAP");
+	check_no_load(smap_no_loads, ARRAY_SIZE(smap_no_loads));
+}
+
 /* Any sequence: `regs` are what the processor must have. */
 CASE(random_edits_and_loads)
 {
 	u64 dirs[4] = { 0, directory(1), directory(2), directory(3) };
 	u32 regs[4] = { 0 }, memory[4] = { 0 };
 
-	cold = 1;
+	begin();
 	for (u32 step = 0; step < 400; step++) {
 		u32 r = random32(), slot = 1 + (r >> 8) % 3u, tag = r >> 16 & 3;
 		const struct event *e;
@@ -253,7 +280,7 @@ CASE(reserved_bits_refuse_mov_to_cr3)
 	u64 a = directory(0xa), b = directory(0xb);
 	ulong cr3 = read_cr3();
 
-	cold = 1;
+	begin();
 	set_entry(pdpte(1), a | PTE_P);
 	same_cr3();
 	set_entry(pdpte(1), b | PTE_P);
@@ -280,13 +307,13 @@ CASE(reserved_bits_in_each_slot)
 	u64 a = directory(0xa), other = new_space();
 	ulong cr3 = read_cr3();
 
-	cold = 1;
+	begin();
 	set_entry(pdpte(1), a | PTE_P);
 	same_cr3();
 	for (u32 slot = 0; slot < 4; slot++) {
 		pte_t *bad = (pte_t *)mem8(other) + slot, good = *bad;
 
-		set_entry(bad, a | PTE_P | PTE_W);
+		set_entry(bad, (good & PTE_P ? good : a | PTE_P) | PTE_W);
 		check_fault(write_cr3(other), FAULT_ERR(VEC_GP, 0));
 		check_eq(read_cr3(), cr3);
 		check_cold(1, 0xa, "refused");
@@ -300,7 +327,7 @@ CASE(reserved_bits_refuse_cr0_and_cr4)
 {
 	u64 a = directory(0xa), b = directory(0xb);
 
-	cold = 1;
+	begin();
 	set_entry(pdpte(1), a | PTE_P);
 	same_cr3();
 	set_entry(pdpte(1), b | PTE_P);
@@ -314,7 +341,6 @@ CASE(reserved_bits_refuse_cr0_and_cr4)
 	check_fault(write_cr0(default_cr0 ^ CR0_CD), FAULT_ERR(VEC_GP, 0));
 	check_eq(read_cr0(), default_cr0);
 	check_cold(1, 0xa, "refused");
-	check_fault(write_cr0(default_cr0 ^ CR0_AM), NO_FAULT); /* loads nothing */
 	check_fault(write_cr0(default_cr0 & ~CR0_PG), NO_FAULT);
 	check_fault(write_cr0(default_cr0), FAULT_ERR(VEC_GP, 0));
 	check_eq(read_cr0(), default_cr0 & ~CR0_PG);
@@ -329,7 +355,7 @@ CASE(bits_that_are_not_reserved)
 {
 	u64 a = directory(0xa), bits = BIT(9) | BIT(10) | BIT(11) | PTE_PWT | PTE_PCD;
 
-	cold = 1;
+	begin();
 	set_entry(pdpte(1), a | PTE_P | bits);
 	check_fault(write_cr3(read_cr3() | CR3_PWT | CR3_PCD | 7), NO_FAULT); /* 2:0 of CR3 are ignored as well */
 	check_cold(1, 0xa, "bits set");
@@ -344,7 +370,7 @@ static u64 pdpt_at(u64 gpa, u64 one, u64 two)
 {
 	pte_t *p = (pte_t *)mem8(gpa);
 
-	set_entry(p, *pdpte(0));
+	set_entry(p, *(pte_t *)mem8(home));
 	set_entry(p + 1, one ? one | PTE_P : 0);
 	set_entry(p + 2, two ? two | PTE_P : 0);
 	set_entry(p + 3, 0);
@@ -357,9 +383,8 @@ CASE(pdpt_anywhere_in_a_page)
 	u64 page = new_frame(), a = directory(0xa), b = directory(0xb);
 	static const u32 at[] = { 0x20, 0x40, 0x7e0, 0xfe0, 0 };
 
-	cold = 1;
-	for (u32 i = 0; i < ARRAY_SIZE(at); i++)
-		memset(mem8(page), 0xff, PAGE_SIZE);
+	begin();
+	memset(mem8(page), 0xff, PAGE_SIZE);
 	for (u32 i = 0; i < ARRAY_SIZE(at); i++) {
 		pdpt_at(page + at[i], i & 1 ? b : a, i & 1 ? 0 : b);
 		check_fault(write_cr3(page + at[i]), NO_FAULT);
@@ -380,9 +405,11 @@ CASE(pdpt_anywhere_in_a_page)
 CASE(two_pdpts_in_one_page)
 {
 	u64 page = new_frame(), a = directory(0xa), b = directory(0xb), c = directory(0xc);
-	u64 first = pdpt_at(page + 0x100, a, 0), second = pdpt_at(page + 0x120, b, b);
+	u64 first = page + 0x100, second = page + 0x120;
 
-	cold = 1;
+	begin();
+	pdpt_at(first, a, 0);
+	pdpt_at(second, b, b);
 	for (u32 i = 0; i < 4; i++) {
 		check_fault(write_cr3(first), NO_FAULT);
 		check_cold(1, i ? 0xc : 0xa, "first");
@@ -402,10 +429,11 @@ CASE(two_pdpts_in_one_page)
 CASE(data_beside_a_pdpt)
 {
 	u64 page = new_frame(), a = directory(0xa), view;
-	u64 root = pdpt_at(page + 0x200, a, new_table());
+	u64 root = page + 0x200;
 	u32 v = 0;
 
-	cold = 1;
+	begin();
+	pdpt_at(root, a, new_table());
 	check_fault(write_cr3(root), NO_FAULT);
 	view = 2 * SLOT + 0x5000;
 	set_entry(make_entry_in(root, view, 1), page | RWU);
@@ -433,7 +461,7 @@ CASE(pdpt_written_through_a_mapping)
 	u64 a = directory(0xa), b = directory(0xb), view = 2 * SLOT + 0x7000, root = current_root();
 	u32 v = 0;
 
-	cold = 1;
+	begin();
 	set_entry(pdpte(1), a | PTE_P);
 	map_page(view, root, RWU);
 	same_cr3();
@@ -473,7 +501,7 @@ CASE(shared_directories)
 	u64 a = directory(0xa), root = current_root();
 	u32 v = 0;
 
-	cold = 1;
+	begin();
 	set_entry(pdpte(1), a | PTE_P);
 	set_entry(pdpte(2), a | PTE_P);
 	set_entry(pdpte(3), root | PTE_P); /* its entries: slot 0..3's directories as last-level tables */
@@ -485,6 +513,9 @@ CASE(shared_directories)
 	check_fault(peek32(3 * SLOT + LARGE_SIZE, &v), NO_FAULT); /* a's first entry maps a's table */
 	check_eq(v & ~(PTE_A | PTE_D), *mem32(pte_gpa(*(pte_t *)mem8(a))) & ~(PTE_A | PTE_D));
 	check_fault(poke32(3 * SLOT + LARGE_SIZE, 0), PF(PF_P | PF_W, 3 * SLOT + LARGE_SIZE)); /* no R/W in a PDPTE */
+	for (u32 slot = 1; slot < 4; slot++) /* as directory entries they got A bits */
+		set_entry(pdpte(slot), slot < 3 ? a | PTE_P : 0);
+	set_entry(pdpte(0), *pdpte(0) & ~(u64)PTE_A);
 	((pte_t *)mem8(a))[7] = 0;
 	flush();
 	check_slot_at(SLOT + 7 * LARGE_SIZE, 0, "slot 1, entry taken");
@@ -495,9 +526,9 @@ CASE(shared_directories)
 CASE(switching_spaces)
 {
 	u64 dirs[3] = { directory(1), directory(2), directory(3) }, roots[3];
-	u64 home = current_root(), data = new_frame();
+	u64 data = new_frame();
 
-	cold = 1;
+	begin();
 	for (u32 i = 0; i < 3; i++)
 		roots[i] = new_space();
 	for (u32 round = 0; round < 12; round++) {
@@ -522,25 +553,34 @@ CASE(switching_spaces)
 	check_fault(peek32(2 * SLOT, NULL), *((pte_t *)mem8(roots[1]) + 2) & PTE_P ? NO_FAULT : PF(0, 2 * SLOT));
 }
 
-/*
- * CR4.PAE with paging on.  The page at CR3 is a PDPT and a 32-bit directory at once: PDPTE 0 is PDE 0, so the
- * library's PAE directory is the last-level table of 0..4 MiB; its entries from 1 MiB on are free under PAE.
- */
+/* CR4.PAE with paging on: 32-bit paging takes the directory from the start of the page that CR3 points into. */
 CASE(cr4_pae_under_paging)
 {
-	u64 a = directory(0xa), dir = pte_gpa(*pdpte(0));
-	u32 *table = (u32 *)mem8(dir), saved[1024];
+	u64 page = new_frame(), a = directory(0xa), b = directory(0xb), root = page + 0x800;
 
-	cold = 1;
-	memcpy(saved, table, sizeof(saved));
-	for (u32 i = 256; i < 1024; i++)
-		table[i] = i << 12 | PTE_P | PTE_W;
-	set_entry(pdpte(1), a | PTE_P);
-	check_fault(write_cr0(read_cr0() & ~CR0_WP), NO_FAULT); /* PDE 0 has no R/W */
-	check_fault(write_cr4(default_cr4 & ~CR4_PAE), NO_FAULT);
-	check_eq(read_cr4(), default_cr4 & ~CR4_PAE);
-	check_fault(write_cr4(default_cr4), NO_FAULT);
-	memcpy(table, saved, sizeof(saved));
-	flush();
-	check_cold(1, 0xa, "CR4.PAE set");
+	if (!cpu.pse)
+		skip("no 4 MiB pages");
+	begin();
+	for (u32 i = 0; i < 8; i++)
+		mem32(page)[i] = i << 22 | PTE_P | PTE_W | PTE_PS;
+	pdpt_at(root, a, 0);
+	check_fault(write_cr4(default_cr4 | CR4_PSE), NO_FAULT);
+	check_fault(write_cr3(root), NO_FAULT);
+	check_warm(1, 0xa, "PAE");
+	for (u32 i = 0; i < 4; i++) {
+		check_fault(write_cr4(read_cr4() & ~CR4_PAE), NO_FAULT);
+		check_fault(peek32(SLOT, NULL), PF(0, SLOT));
+		pdpt_at(root, i & 1 ? a : b, b);
+		check_fault(write_cr4(read_cr4() | CR4_PAE), NO_FAULT);
+		check_eq(read_cr3(), root);
+		check_warm(1, i & 1 ? 0xa : 0xb, "PAE again");
+		check_warm(2, 0xb, "PAE again");
+	}
+	check_fault(write_cr4(read_cr4() & ~CR4_PAE), NO_FAULT);
+	set_entry((pte_t *)mem8(root) + 1, a | PTE_P | PTE_W);
+	check_fault(write_cr4(read_cr4() | CR4_PAE), FAULT_ERR(VEC_GP, 0));
+	check_eq(read_cr4() & CR4_PAE, 0);
+	set_entry((pte_t *)mem8(root) + 1, a | PTE_P);
+	check_fault(write_cr4(read_cr4() | CR4_PAE), NO_FAULT);
+	check_warm(1, 0xa, "after the refusal");
 }
