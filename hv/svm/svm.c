@@ -198,6 +198,18 @@ static void set_windows(const struct vcpu *v, const struct svm_vcpu *a)
 		c->intercept1 |= INTERCEPT_IRET;
 }
 
+/* Outside long mode CS.L means nothing, but Bochs refuses it beside D; a later MOV to CR0 looks at it. */
+static void hide_cs_l(struct svm_vcpu *a)
+{
+	struct vmcb_save *s = &a->vmcb->s;
+
+	a->hidden_l = 0;
+	if ((s->efer & EFER_LMA) || !(s->cs.attr & SEG_ATTR_L))
+		return;
+	a->hidden_l = s->cs.selector;
+	s->cs.attr &= ~SEG_ATTR_L;
+}
+
 static void load_state(struct vcpu *v, struct svm_vcpu *a)
 {
 	struct vmcb_control *c = &a->vmcb->c;
@@ -212,6 +224,7 @@ static void load_state(struct vcpu *v, struct svm_vcpu *a)
 	s->cr3 = v->hw.cr3;
 	s->cr4 = v->hw.cr4;
 	s->efer = v->hw.efer | EFER_SVME;
+	hide_cs_l(a);
 	/* TCG runs at SS.DPL, Bochs and the manual at the CPL field: keep them equal. */
 	s->ss.attr = (s->ss.attr & ~0x60) | s->cpl << 5;
 	c->exceptions = BIT(VEC_PF) | BIT(VEC_MC) | (a->trap ? BIT(VEC_DB) : 0);
@@ -224,8 +237,10 @@ static void load_state(struct vcpu *v, struct svm_vcpu *a)
 
 static void save_state(struct vcpu *v, struct svm_vcpu *a)
 {
-	const struct vmcb_save *s = &a->vmcb->s;
+	struct vmcb_save *s = &a->vmcb->s;
 
+	if (a->hidden_l && s->cs.selector == a->hidden_l)
+		s->cs.attr |= SEG_ATTR_L;
 	v->regs[RAX] = s->rax;
 	v->regs[RSP] = s->rsp;
 	v->rip = s->rip;

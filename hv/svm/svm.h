@@ -126,6 +126,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB is a page");
 
 enum vmexit { /* APM vol. 2, appendix C */
 	VMEXIT_CR0_READ = 0x00,
+	VMEXIT_CR0_WRITE = 0x10,
 	VMEXIT_CR15_WRITE = 0x1f,
 	VMEXIT_EXCP0 = 0x40,
 	VMEXIT_EXCP31 = 0x5f,
@@ -177,6 +178,7 @@ struct svm_vcpu {
 	enum svm_trap trap; /* of the last entry */
 	struct event injected; /* at the last entry */
 	u64 entry_rip, entry_dr6;
+	u16 hidden_l; /* CS whose L bit the VMCB does not show */
 	struct vmcb_save entered; /* for the dump: VMEXIT_INVALID overwrites the save area */
 };
 

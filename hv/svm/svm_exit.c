@@ -201,12 +201,17 @@ static struct event normalise(struct vcpu *v, const struct svm_vcpu *a)
 /*
  * CR3 and the control bits that hv set must still be there.  (TCG runs a
  * hardware task switch without an exit and loads CR3 from the guest's TSS.)
+ * Bochs clears LMA for a MOV to CR0 without PG before it looks at the intercept:
+ * nothing has run with that, and the next entry sets it again.
  */
 static bool is_isolated(const struct vcpu *v, const struct svm_vcpu *a)
 {
 	const struct vmcb_save *s = &a->vmcb->s;
+	u64 efer = s->efer ^ (v->hw.efer | EFER_SVME);
 
-	return s->cr0 == v->hw.cr0 && s->cr3 == v->hw.cr3 && s->cr4 == v->hw.cr4 && s->efer == (v->hw.efer | EFER_SVME);
+	if (a->vmcb->c.exit_code == VMEXIT_CR0_WRITE && !(s->efer & EFER_LMA))
+		efer &= ~EFER_LMA;
+	return s->cr0 == v->hw.cr0 && s->cr3 == v->hw.cr3 && s->cr4 == v->hw.cr4 && !efer;
 }
 
 void svm_decode_exit(struct vcpu *v)
