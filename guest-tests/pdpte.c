@@ -466,10 +466,12 @@ CASE(pdpt_written_through_a_mapping)
 	map_page(view, root, RWU);
 	same_cr3();
 	for (u32 i = 0; i < 4; i++) {
+		u32 e = (i & 1 ? a : b) | PTE_P;
+
 		check_warm(1, i & 1 ? 0xb : 0xa, "before");
-		check_fault(i & 2 ? user_poke32(view + 8, (i & 1 ? a : b) | PTE_P) : poke32(view + 8, (i & 1 ? a : b) | PTE_P), NO_FAULT);
+		check_fault(i & 2 ? user_poke32(view + 8, e) : poke32(view + 8, e), NO_FAULT);
 		check_fault(peek32(view + 8, &v), NO_FAULT);
-		check_eq(v, (i & 1 ? a : b) | PTE_P);
+		check_eq(v, e);
 		invlpg(SLOT);
 		check_warm(1, i & 1 ? 0xb : 0xa, "written");
 		check_cold(1, i & 1 ? 0xb : 0xa, "written");
