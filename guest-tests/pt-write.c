@@ -519,6 +519,37 @@ CASE(stepped_writes)
 	check_eq(*(volatile ulong *)(ulong)(at + 64 + 18), (ulong)idt);
 }
 
+/* After an instruction that nobody would decode the table is as watched as before. */
+CASE(after_an_odd_store)
+{
+	ulong at = ALIAS + 0x800;
+	u64 base = HERE & ~(LARGE_SIZE - 1);
+
+	set_up();
+	map_page(ALIAS, table_of(HERE), ALL);
+	map_page(ALIAS + PAGE_SIZE, new_frame(), ALL);
+	for (int i = 0; i < 4; i++) {
+		u64 frame = i & 1 ? first : second;
+
+		asm volatile("sidt (%0); sgdt 16(%0)" : : "r"(at) : "memory");
+		if (i & 2)
+			asm volatile("sidt (%0)" : : "r"((ulong)(ALIAS + PAGE_SIZE - 4)) : "memory"); /* and across the end */
+		check_fault(poke32(ALIAS + 5 * PTE_SIZE, frame | ALL), NO_FAULT);
+		invlpg(HERE);
+		reads(HERE, frame);
+		asm volatile("sldt (%0)" : : "r"((ulong)(ALIAS + 6 * PTE_SIZE)) : "memory"); /* 0: not present */
+		check_fault(poke32(ALIAS + 6 * PTE_SIZE, frame | ALL), NO_FAULT);
+		reads(base + 6 * PAGE_SIZE, frame);
+		asm volatile("sldt (%0)" : : "r"((ulong)(ALIAS + 6 * PTE_SIZE)) : "memory");
+		check_fault(poke32(ALIAS + 5 * PTE_SIZE, 0), NO_FAULT);
+		invlpg(base + 6 * PAGE_SIZE);
+		invlpg(HERE);
+		check_fault(peek32(HERE, NULL), PF(0, HERE));
+		check_eq(*entry(HERE + PAGE_SIZE, 1) & 0xffff, 0);
+		check_fault(peek32(HERE + PAGE_SIZE, NULL), PF(0, HERE + PAGE_SIZE));
+	}
+}
+
 /* Nonsense in an entry is for the guest to see as a fault, and to repair. */
 CASE(reserved_bits)
 {
