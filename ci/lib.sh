@@ -23,8 +23,7 @@ platforms() {
 # name/mode of every test of tests.list: "name modes needs"
 tests() {
 	[ -r guest-tests/tests.list ] || die "guest-tests/tests.list is missing"
-	awk '!/^#/ { for (i = 2; i <= NF; i++) if ($i ~ /^(flat|pse|pae|64|la57)$/) print $1 "/" $i }' guest-tests/tests.list |
-		while read -r t; do [ -e "guest-tests/${t%/*}.c" ] && echo "$t"; done; true
+	awk '!/^#/ { for (i = 2; i <= NF; i++) if ($i ~ /^(flat|pse|pae|64|la57)$/) print $1 "/" $i }' guest-tests/tests.list
 }
 
 # The names of hv's options, from their one table.
