@@ -93,8 +93,8 @@ static void edit(void)
 		at.v += rnd(size); /* across two entries */
 	}
 	guestmem_write(vm, at, &e, rnd(6) ? size : 1 + rnd(8));
-	if (vm->cfg.policy == POLICY_VTLB)
-		shadow_update(&sv, SHADOW_CR3);
+	if (vm->cfg.policy != POLICY_EMULATE)
+		shadow_update(&sv, SHADOW_CR3); /* what may lag otherwise the reference does not model */
 }
 
 static u64 random_gva(void)
@@ -267,6 +267,8 @@ int main(int argc, char **argv)
 		run("emulate scan", (struct shadow_config){ .policy = POLICY_EMULATE, .wprot = WPROT_SCAN, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
 		run("emulate small pool", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 16, .p2m = P2M_SCATTER }, s, ops);
 		run("emulate g2=s2", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true }, s, ops);
+		run("oos", (struct shadow_config){ .policy = POLICY_OOS, .oos = 3, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
+		run("adaptive", (struct shadow_config){ .policy = POLICY_ADAPTIVE, .oos = 64, .pool = 32, .p2m = P2M_SCATTER }, s, ops);
 		run("vtlb", (struct shadow_config){ .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_FLAT }, s, ops);
 		run("vtlb g2=s2", (struct shadow_config){ .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true }, s, ops);
 	}

@@ -27,7 +27,8 @@ static const struct option table[NOPTIONS] = {
 	[OPT_VENDOR] = { "vendor", TYPE_CHOICE, "auto", "auto|svm|vmx", 0, 0, true, "which virtualization extension to use" },
 	[OPT_ONLY] = { "only", TYPE_TEXT, "*", NULL, 0, 0, true, "run only guests of this name; * and ? match" },
 	[OPT_STATS] = { "stats", TYPE_NUMBER, "1", NULL, 0, 1, false, "1: counters after each guest" },
-	[OPT_POLICY] = { "policy", TYPE_CHOICE, "emulate", "vtlb|emulate", 0, 0, false, "how writes to page tables are noticed" },
+	[OPT_POLICY] = { "policy", TYPE_CHOICE, "emulate", "vtlb|emulate|oos|adaptive", 0, 0, false, "how writes to page tables are noticed" },
+	[OPT_OOS] = { "oos", TYPE_NUMBER, "16", NULL, 1, 65536, false, "tables that may be out of sync at once (policy=oos, adaptive)" },
 	[OPT_WPROT] = { "wprot", TYPE_CHOICE, "rmap", "rmap|scan", 0, 0, false, "how mappings of a table are found" },
 	[OPT_P2M] = { "p2m", TYPE_CHOICE, "scatter", "flat|scatter", 0, 0, false, "how guest frames lie in host memory" },
 	[OPT_POOL] = { "pool", TYPE_NUMBER, "1024", NULL, SHADOW_POOL_MIN, 65536, false, "shadow pages for a guest" },
@@ -226,7 +227,8 @@ void options_vm(const struct options *o, struct vm_options *out)
 
 	*out = (struct vm_options){
 		.shadow = {
-			.policy = v[OPT_POLICY] ? POLICY_EMULATE : POLICY_VTLB,
+			.policy = v[OPT_POLICY],
+			.oos = v[OPT_OOS],
 			.wprot = v[OPT_WPROT] ? WPROT_SCAN : WPROT_RMAP,
 			.p2m = v[OPT_P2M] ? P2M_SCATTER : P2M_FLAT,
 			.pool = v[OPT_POOL],

@@ -134,6 +134,8 @@ static struct shadow_page *get_child(struct shadow_vcpu *sv, struct shadow_page 
 		return child;
 	}
 	child = pool_get(vm, id.gfn, id.role, sv->mode);
+	if (id.role.kind == PAGE_TABLE)
+		unsync_resync(vm, id.gfn); /* linked anew: the guest owes no flush for what it holds */
 	page_set_child(vm, p, i, child);
 	return child;
 }
@@ -150,6 +152,8 @@ static void fill(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, bool l
 			p->large = true;
 		p = get_child(sv, p, shadow_index(gva, level), w->gpte[level]);
 	}
+	if (p->role.kind == PAGE_TABLE)
+		unsync_follow(vm, w->at[1], GPTE_SIZE);
 	page_set_leaf(vm, p, shadow_index(gva, 1), make_leaf(vm, &l));
 }
 
@@ -201,7 +205,6 @@ static void sync(struct shadow_vcpu *sv, struct shadow_page *p, unsigned first, 
 	for (unsigned g = first / GPTE_SIZE; g <= last / GPTE_SIZE; g++) {
 		unsigned i = 0, n = shadow_entries_of(p, g, &i);
 		gpte_t e = read_gpte(sv->vm, p->gfn, g);
-
 		for (; n; n--, i++)
 			if (p->role.level == 1)
 				sync_leaf(sv->vm, p, i, e);
@@ -226,6 +229,22 @@ static void drop(struct shadow_vcpu *sv, gva_t gva)
 	page_clear(sv->vm, p, shadow_index(gva, 1));
 }
 
+/* oos: the one entry behind gva. */
+static void sync_one(struct shadow_vcpu *sv, gva_t gva)
+{
+	struct shadow_page *p = sv->root_page;
+
+	for (unsigned level = SHADOW_LEVELS; level > 1; level--) {
+		spte_t e = page_read(sv->vm, p, shadow_index(gva, level));
+
+		if (!(e.v & PTE_P))
+			return;
+		p = page_child(sv->vm, e);
+	}
+	if (p->role.kind == PAGE_TABLE)
+		unsync_follow(sv->vm, mk_gpa(gfn_to_gpa(p->gfn).v + guest_index(gva, 1) * GPTE_SIZE), GPTE_SIZE);
+}
+
 /*
  * vtlb: one leaf, but all pieces if a large page may be among them (SDM vol. 3,
  * 4.10.4.1): then what the level-2 page spans goes.  Upper entries hold nothing of the guest's.
@@ -233,6 +252,11 @@ static void drop(struct shadow_vcpu *sv, gva_t gva)
 static void invlpg(struct shadow_vcpu *sv, gva_t gva)
 {
 	struct shadow_page *p = sv->root_page;
+
+	if (sv->vm->cfg.policy != POLICY_VTLB) {
+		sync_one(sv, gva);
+		return;
+	}
 
 	for (unsigned level = SHADOW_LEVELS; level > 2; level--) {
 		spte_t e = page_read(sv->vm, p, shadow_index(gva, level));

@@ -105,8 +105,8 @@ void pool_free(struct shadow_vm *vm, struct shadow_page *p)
 	page_clear_all(vm, p);
 	if (is_hashed(p))
 		hash_remove(vm, p);
-	if (p->role.kind == PAGE_TABLE)
-		vm->frames[p2m_frame(vm, p->gfn)].tables--;
+	if (p->role.kind == PAGE_TABLE && --vm->frames[p2m_frame(vm, p->gfn)].tables == 0)
+		unsync_forget(vm, p->gfn);
 	p->role.v = 0;
 	vm->used--;
 }
@@ -158,6 +158,8 @@ struct shadow_page *pool_get(struct shadow_vm *vm, gfn_t gfn, union role role, c
 	if (role.kind == PAGE_TABLE) {
 		/* A table from here on: no mapping of it may stay writable (I3) when its first entry is read. */
 		vm->stats.tables_shadowed++;
+		if (role.level > 1) /* promoted: I6 */
+			unsync_resync(vm, gfn);
 		if (vm->frames[p2m_frame(vm, gfn)].tables++ == 0)
 			rmap_write_protect(vm, gfn);
 	}

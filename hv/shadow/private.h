@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside the shadow MMU.  Reading order: p2m.c, guestmem.c, pool.c, page.c,
- * rmap.c, mode.c (compiled once per pair of guest and shadow levels), access.c,
- * shadow.c, audit.c.
+ * rmap.c, mode.c (compiled once per pair of guest and shadow levels), unsync.c,
+ * access.c, shadow.c, audit.c.
  *
  * A shadow page has a *role* and, with a gfn, that is all its contents depend
  * on.  Entries above level 1 grant everything; the rights of a whole path are
@@ -71,6 +71,8 @@ struct frame { /* one host frame of the guest's RAM */
 	u32 rmap; /* chain of the leaves that map it */
 	u32 tables; /* shadows of it as a table */
 	u32 gfn; /* who it is now */
+	u32 unsync; /* slot + 1 among the tables out of sync */
+	u32 writes, epoch; /* emulated ones, since the flush that began the epoch */
 };
 
 /* Not in the p2m, but among the frames: */
@@ -82,7 +84,7 @@ struct frame { /* one host frame of the guest's RAM */
 	X(hidden_faults) X(guest_faults) X(emulate_verdicts) X(table_writes) X(table_writes_stepped)             \
 	X(ad_writes) X(leaf_fills) X(shadow_allocs) X(shadow_recycles) X(shadow_pages_peak) X(tables_shadowed)   \
 	X(unshadowed_by_write) X(wprot_calls) X(wprot_hits) X(wprot_visited) X(flushes) X(cr3_loads) X(invlpgs)  \
-	X(vtlb_drops) X(audits)
+	X(vtlb_drops) X(audits) X(unsyncs) X(resyncs) X(resync_changes) X(unsync_evictions)
 
 struct stats {
 #define X(name) u64 name;
@@ -126,10 +128,15 @@ struct shadow_vm {
 	unsigned nlent;
 	bool hole_open; /* holes take writes, into FRAME_SCRATCH */
 
+	gfn_t *unsync; /* tables out of sync */
+	hfn_t snapshots; /* what they held when they left */
+	u32 nunsync, unsync_limit, unsync_hand;
+	u32 epoch; /* counts the guest's flushes of everything */
+
 	u64 pat; /* the guest's, that all leaves were made with */
 	struct stats stats;
-	hfn_t blocks[8]; /* of host_alloc_run, to give back */
-	u64 block_frames[8];
+	hfn_t blocks[12]; /* of host_alloc_run, to give back */
+	u64 block_frames[12];
 	unsigned nblocks;
 	char why[160];
 };
@@ -162,7 +169,7 @@ struct shadow_mode {
 	/* Builds the path to gva and its leaf. */
 	void (*fill)(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, bool lend);
 	void (*drop)(struct shadow_vcpu *sv, gva_t gva); /* the leaf of gva, if there is one */
-	void (*invlpg)(struct shadow_vcpu *sv, gva_t gva); /* vtlb */
+	void (*invlpg)(struct shadow_vcpu *sv, gva_t gva); /* the shadow of gva is fresh afterwards */
 	void (*set_root)(struct shadow_vcpu *sv);
 	/* Bytes [first, last] of the guest table behind this in-sync page changed. */
 	void (*sync)(struct shadow_vcpu *sv, struct shadow_page *p, unsigned first, unsigned last);
@@ -240,6 +247,17 @@ void rmap_write_protect(struct shadow_vm *vm, gfn_t gfn); /* every leaf that map
 void rmap_drop(struct shadow_vm *vm, u32 frame); /* every leaf that maps the frame goes */
 void chain_add(struct shadow_vm *vm, u32 *head, u32 link);
 void chain_remove(struct shadow_vm *vm, u32 *head, u32 link);
+
+/* unsync.c: tables that the guest may write unseen until it flushes */
+bool unsync_init(struct shadow_vm *vm);
+bool unsync_try(struct shadow_vm *vm, gfn_t gfn); /* a write to a table: true, it is out of sync now */
+void unsync_note_followed(struct shadow_vm *vm, gpa_t gpa, size_t len);
+void unsync_follow(struct shadow_vm *vm, gpa_t gpa, size_t len);
+void unsync_note_write(struct shadow_vm *vm, gfn_t gfn);
+void unsync_resync(struct shadow_vm *vm, gfn_t gfn);
+void unsync_resync_all(struct shadow_vm *vm); /* and a new epoch */
+void unsync_forget(struct shadow_vm *vm, gfn_t gfn);
+static inline bool unsync_is(const struct shadow_vm *vm, gfn_t gfn) { return vm->frames[p2m_frame(vm, gfn)].unsync; }
 
 /* shadow.c */
 bool shadow_is_table(const struct shadow_vm *vm, gfn_t gfn); /* in sync: writes must be seen */

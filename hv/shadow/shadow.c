@@ -19,7 +19,7 @@ struct shadow_vm *shadow_vm_create(const struct shadow_config *cfg, const char *
 	vm->pat = ~0ull;
 	vm->blocks[vm->nblocks] = self;
 	vm->block_frames[vm->nblocks++] = frames;
-	if (!p2m_init(vm) || !pool_init(vm)) {
+	if (!p2m_init(vm) || !pool_init(vm) || !unsync_init(vm)) {
 		shadow_vm_destroy(vm);
 		return NULL;
 	}
@@ -90,6 +90,7 @@ void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
 
 	if (what == SHADOW_CR3)
 		vm->stats.cr3_loads++;
+	unsync_resync_all(vm);
 	if (vm->cfg.policy == POLICY_VTLB)
 		vm->stats.vtlb_drops++; /* a vtlb's root goes with all below it in set_root() */
 	if (vm->pat != sv->paging.pat) {
@@ -106,7 +107,7 @@ void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
 void shadow_invlpg(struct shadow_vcpu *sv, gva_t gva)
 {
 	sv->vm->stats.invlpgs++;
-	if (sv->vm->cfg.policy == POLICY_VTLB)
+	if (sv->vm->cfg.policy == POLICY_VTLB || sv->vm->nunsync)
 		sv->mode->invlpg(sv, gva);
 	page_owe_flush(sv->vm);
 }
@@ -115,7 +116,7 @@ bool shadow_is_table(const struct shadow_vm *vm, gfn_t gfn)
 {
 	u32 frame = p2m_frame(vm, gfn);
 
-	if (frame == FRAME_ONES || !vm->frames[frame].tables) /* a hole may be a table, but no write changes it */
+	if (frame == FRAME_ONES || !vm->frames[frame].tables || vm->frames[frame].unsync) /* a hole may be a table, but no write changes it */
 		return false;
 	for (unsigned i = 0; i < vm->nopen; i++)
 		if (vm->open[i].v == gfn.v)
@@ -130,6 +131,7 @@ void shadow_table_written(struct shadow_vm *vm, gpa_t gpa, size_t len)
 
 	if (!vm->frames[p2m_frame(vm, gfn)].tables)
 		return;
+	unsync_note_followed(vm, gpa, len);
 	for (struct shadow_page *p = pool_next_table(vm, gfn, NULL); p; p = pool_next_table(vm, gfn, p))
 		p->mode->sync(vm->vcpu, p, first, first + len - 1);
 }
@@ -151,6 +153,7 @@ void shadow_guest_wrote(struct shadow_vm *vm, gpa_t gpa, size_t len)
 	if (!vm->frames[p2m_frame(vm, gpa_to_gfn(gpa))].tables)
 		return;
 	vm->stats.table_writes++;
+	unsync_note_write(vm, gpa_to_gfn(gpa));
 	shadow_table_written(vm, gpa, len);
 	while (unshadow_idle(vm, gpa_to_gfn(gpa)))
 		;
@@ -166,7 +169,9 @@ static bool needs_lending(const struct walk *w, const struct shadow_access *acc)
 
 static bool writable_in_place(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc)
 {
-	if (p2m_lookup(sv->vm, w->gfn).kind != P2M_RAM || shadow_is_table(sv->vm, w->gfn))
+	if (p2m_lookup(sv->vm, w->gfn).kind != P2M_RAM)
+		return false;
+	if (shadow_is_table(sv->vm, w->gfn) && !unsync_try(sv->vm, w->gfn))
 		return false;
 	return !needs_lending(w, acc) || may_lend(w->access, ctl_of(&sv->paging), sv->mode->shadow_levels);
 }

@@ -17,7 +17,7 @@ struct shadow_vm; /* one guest: p2m, pool, hash, reverse map */
 
 /* ---- configuration ---------------------------------------------------- */
 
-enum shadow_policy { POLICY_VTLB, POLICY_EMULATE };
+enum shadow_policy { POLICY_VTLB, POLICY_EMULATE, POLICY_OOS, POLICY_ADAPTIVE };
 enum shadow_wprot { WPROT_RMAP, WPROT_SCAN };
 enum p2m_layout { P2M_FLAT, P2M_SCATTER };
 
@@ -34,6 +34,7 @@ struct shadow_config {
 	enum shadow_wprot wprot;
 	enum p2m_layout p2m;
 	u32 pool; /* shadow pages, >= SHADOW_POOL_MIN */
+	u32 oos; /* tables that may be out of sync at once */
 	u32 audit; /* 0, 1, 2 */
 	bool g2_on_s2; /* 2-level shadows for 2-level guests */
 	u64 ram_frames; /* guest RAM from gfn 0, less the hole below */
