@@ -362,6 +362,41 @@ CASE(invlpg_in_every_part_of_a_table)
 	}
 }
 
+static void check_twins(u64 one, u64 two)
+{
+	u64 a = tagged(0xa), b = tagged(0xb), c = tagged(0xc);
+	pte_t *first = map_page(one, a, RWU), *second = map_page(two, b, RWU);
+
+	flush();
+	for (u32 i = 0; i < 2; i++) {
+		check_eq(tag_at(one), 0xa);
+		check_eq(tag_at(two), 0xb);
+		set_entry(first, c | RWU);
+		invlpg(one);
+		check_eq(tag_at(two), 0xb);
+		check_eq(tag_at(one), 0xc);
+		set_entry(second, 0);
+		invlpg(two);
+		set_entry(first, a | RWU);
+		invlpg(one);
+		check_fault(peek32(two, NULL), PF(0, two));
+		check_eq(tag_at(one), 0xa);
+		set_entry(second, b | RWU);
+	}
+	set_entry(second, 0);
+	flush();
+}
+
+/* S12: entries that lie half or a quarter of a table apart are apart. */
+CASE(edits_in_one_part_of_a_table)
+{
+	need_paging();
+	for (int level = 1; level <= 2; level++)
+		for (u32 quarter = 1; quarter < 4; quarter++)
+			if (PT_LEVELS != 2 || level == 1 || quarter < 3)
+				check_twins(WINDOW + 0x7000, WINDOW + 0x7000 + quarter * (level_size(level + 1) / 4));
+}
+
 static ulong invlpg_gs(ulong offset, ulong unused)
 {
 	(void)unused;
