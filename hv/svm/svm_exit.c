@@ -163,6 +163,27 @@ static bool at_software_event(struct vcpu *v, const struct svm_vcpu *a)
 }
 
 /*
+ * Bochs again: INT n at the RIP where a #PF was injected, and that #PF in
+ * EXITINTINFO.  If its address translates by now, a handler has been there and
+ * mapped it: the event is the INT n, run once more.
+ */
+static bool has_been_handled(struct vcpu *v, const struct svm_vcpu *a)
+{
+	struct shadow_access acc = { .write = a->injected.error & PF_ERR_W, .implicit = true };
+	struct shadow_fault fault;
+	gpa_t gpa;
+
+	return a->injected.type == EVENT_EXCEPTION && a->injected.vector == VEC_PF && at_software_event(v, a) &&
+	       shadow_probe(&v->mmu, mk_gva(a->entered.cr2), &acc, &gpa, &fault);
+}
+
+/* The #DB of the instruction before, on its way at the RIP of an INT n. */
+static bool is_single_step(const struct svm_vcpu *a, const struct event *e)
+{
+	return e->vector == VEC_DB && (a->vmcb->s.dr6 & DR6_BS);
+}
+
+/*
  * The one place where EXITINTINFO becomes an event.
  *
  * What hv injected at this entry and is still at its first RIP comes back as
@@ -179,9 +200,9 @@ static struct event normalise(struct vcpu *v, const struct svm_vcpu *a)
 
 	if (!(info & EVENTINJ_VALID))
 		return (struct event){ 0 };
-	if (a->injected.valid && a->injected.vector == e.vector && a->vmcb->s.rip == a->entry_rip)
+	if (a->injected.valid && a->injected.vector == e.vector && a->vmcb->s.rip == a->entry_rip && !has_been_handled(v, a))
 		return a->injected;
-	if (e.type == EVENTINJ_TYPE_SOFT || at_software_event(v, a)) {
+	if (e.type == EVENTINJ_TYPE_SOFT || (at_software_event(v, a) && !is_single_step(a, &e))) {
 		e.type = EVENT_SOFT_INT;
 		return e;
 	}
