@@ -465,7 +465,9 @@ static void contributory(bool refresh)
 	start();
 	close_gate(VEC_GP);
 	close_gate(VEC_DE);
-	user_try(u_ud, 0, 0, NULL); /* warms what the others need */
+	user_try(u_gp, 0, 0, NULL); /* warms what the others need */
+	try(k_de, 0, 0, NULL);
+	exception_count[VEC_NP] = 0;
 	write_cr2(CR2_MARK);
 	for (int i = 0; i < 3; i++) {
 		if (refresh)
