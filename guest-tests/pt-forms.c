@@ -4,7 +4,7 @@
  * The oracle is the processor: the same instruction runs first on a plain page
  * with the same bytes; then memory, registers, flags and fault must be equal,
  * and the entries that changed must translate as they now say.
- * Cases: aligned, from CPL 3, unaligned, across two pages; the later ones run half of the forms each.
+ * Cases: aligned, from CPL 3, unaligned, across two pages; the later ones run a third of the forms each.
  */
 #include "test.h"
 #include "predict.h"
@@ -132,7 +132,7 @@ extern const struct form forms_start[], forms_end[];
 enum second { NOTHING, TABLE, DATA };
 struct how {
 	bool user;
-	u32 offset, set, half; /* half: 1 or 2, every other form, and the seed swaps them */
+	u32 offset, set, part; /* part: 1 to 3, every third form, and the seed moves them */
 	enum second second;
 };
 
@@ -406,7 +406,7 @@ static bool wanted(const struct form *f, const struct how *h)
 {
 	bool crossing = h->offset >= 0xf00;
 
-	if (h->half && ((f - forms_start) + h->half + options.seed) & 1)
+	if (h->part && ((u32)(f - forms_start) + h->part + (u32)options.seed) % 3)
 		return false;
 	if (f->kind == STACK && crossing && !h->user)
 		return false; /* the fault's frame has no stack */
@@ -430,10 +430,10 @@ static void run_forms(struct how h)
 CASE(aligned) { run_forms((struct how){ .offset = 0x120 }); }
 CASE(aligned_mismatch) { run_forms((struct how){ .offset = 0x128, .set = 1 }); }
 CASE(from_user_mode) { run_forms((struct how){ .offset = 0x230, .set = 2, .user = true }); }
-CASE(unaligned) { run_forms((struct how){ .offset = 0x125, .half = 1 }); }
-CASE(unaligned_user) { run_forms((struct how){ .offset = 0x32e, .half = 2, .set = 1, .user = true }); }
-CASE(into_nothing) { run_forms((struct how){ .offset = 0xfff, .half = 1, .second = NOTHING }); }
-CASE(into_nothing_user) { run_forms((struct how){ .offset = 0xffc, .half = 2, .second = NOTHING, .user = true }); }
-CASE(into_table) { run_forms((struct how){ .offset = 0xffd, .half = 1, .second = TABLE }); }
-CASE(into_table_user) { run_forms((struct how){ .offset = 0xff8, .half = 2, .second = TABLE, .user = true, .set = 1 }); }
-CASE(into_data) { run_forms((struct how){ .offset = 0xffe, .second = DATA, .user = true }); }
+CASE(unaligned) { run_forms((struct how){ .offset = 0x125, .part = 1 }); }
+CASE(unaligned_user) { run_forms((struct how){ .offset = 0x32e, .part = 2, .set = 1, .user = true }); }
+CASE(into_nothing) { run_forms((struct how){ .offset = 0xfff, .part = 1, .second = NOTHING }); }
+CASE(into_nothing_user) { run_forms((struct how){ .offset = 0xffc, .part = 2, .second = NOTHING, .user = true }); }
+CASE(into_table) { run_forms((struct how){ .offset = 0xffd, .part = 3, .second = TABLE }); }
+CASE(into_table_user) { run_forms((struct how){ .offset = 0xff8, .part = 2, .second = TABLE, .user = true, .set = 1 }); }
+CASE(into_data) { run_forms((struct how){ .offset = 0xffe, .part = 3, .second = DATA, .user = true }); }
