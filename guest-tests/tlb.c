@@ -364,24 +364,24 @@ CASE(invlpg_in_every_part_of_a_table)
 
 static void check_twins(u64 one, u64 two)
 {
-	u64 a = tagged(0xa), b = tagged(0xb), c = tagged(0xc);
+	u64 a = tagged(0xa), b = tagged(0xb), c = tagged(0xc), used = RWU | PTE_A | PTE_D;
 	pte_t *first = map_page(one, a, RWU), *second = map_page(two, b, RWU);
 
 	flush();
 	for (u32 i = 0; i < 2; i++) {
 		check_eq(tag_at(one), 0xa);
 		check_eq(tag_at(two), 0xb);
-		set_entry(first, c | RWU);
+		set_entry(first, c | used);
 		invlpg(one);
 		check_eq(tag_at(two), 0xb);
 		check_eq(tag_at(one), 0xc);
 		set_entry(second, 0);
 		invlpg(two);
-		set_entry(first, a | RWU);
+		set_entry(first, a | used);
 		invlpg(one);
 		check_fault(peek32(two, NULL), PF(0, two));
 		check_eq(tag_at(one), 0xa);
-		set_entry(second, b | RWU);
+		set_entry(second, b | used);
 	}
 	set_entry(second, 0);
 	flush();
