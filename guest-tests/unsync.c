@@ -131,6 +131,31 @@ CASE(edited_then_linked)
 	expect(AT(1, 0), 1);
 }
 
+/* The same one level up: what is linked anew has the edited table below it. */
+CASE(edited_then_linked_higher)
+{
+	u64 a = tagged(1), b = tagged(2);
+	pte_t *e = map_page(AT(0, 0), a, FLAGS), *up, u;
+
+	if (PT_LEVELS < 4)
+		skip("level 3 is a register, or is not there");
+	up = entry(AT(0, 0), 3);
+	u = *up;
+	for (u32 i = 1; i < 8; i++)
+		set_entry(e + i, a | FLAGS);
+	expect(AT(0, 0), 1);
+	set_entry(e + 9, 0); /* the table lags by now */
+	set_entry(up, 0);
+	invlpg(AT(0, 0)); /* finds no way down */
+	for (u32 i = 0; i < 8; i++)
+		set_entry(e + i, b | FLAGS);
+	for (u32 i = 0; i < 8; i++)
+		invlpg(AT(0, i));
+	set_entry(up, u);
+	for (u32 i = 0; i < 8; i++)
+		expect(AT(0, i), 2);
+}
+
 /* U03: back to an address space that is known already. */
 CASE(known_space_again)
 {

@@ -219,6 +219,7 @@ static const char *one_op(void)
 		shadow_update(&sv, SHADOW_CR3);
 	else if ((why = one_access()))
 		return why;
+	shadow_chaos(&sv);
 	return shadow_audit(&sv, &why) ? why : NULL;
 }
 
@@ -267,6 +268,7 @@ int main(int argc, char **argv)
 		run("emulate scan", (struct shadow_config){ .policy = POLICY_EMULATE, .wprot = WPROT_SCAN, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
 		run("emulate small pool", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 16, .p2m = P2M_SCATTER }, s, ops);
 		run("emulate g2=s2", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true }, s, ops);
+		run("emulate chaos", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SCATTER, .chaos = s }, s, ops);
 		run("oos", (struct shadow_config){ .policy = POLICY_OOS, .oos = 3, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
 		run("adaptive", (struct shadow_config){ .policy = POLICY_ADAPTIVE, .oos = 64, .pool = 32, .p2m = P2M_SCATTER }, s, ops);
 		run("vtlb", (struct shadow_config){ .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_FLAT }, s, ops);

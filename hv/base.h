@@ -62,7 +62,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void panic_bail(const char *fmt,
 
 /* ---- options.c ---- */
 enum option_id {
-	OPT_CONSOLE, OPT_VENDOR, OPT_ONLY, OPT_STATS, OPT_POLICY, OPT_OOS, OPT_WPROT, OPT_P2M, OPT_POOL, OPT_AUDIT, OPT_G2,
+	OPT_CONSOLE, OPT_VENDOR, OPT_ONLY, OPT_STATS, OPT_POLICY, OPT_OOS, OPT_CHAOS, OPT_WPROT, OPT_P2M, OPT_POOL, OPT_AUDIT, OPT_G2,
 	OPT_MEM, OPT_SEED, OPT_LIMIT, OPT_REFAULTS, OPT_OUTPUT, OPT_HELP, NOPTIONS,
 };
 

@@ -190,6 +190,7 @@ static void check_limits(struct vcpu *v)
 	if (vm->opt.limit_ms && clock_ms(vm->start_tsc) > vm->opt.limit_ms)
 		vm_fail(vm, "time limit of %llu ms at rip %#llx", (unsigned long long)vm->opt.limit_ms,
 			(unsigned long long)v->rip);
+	shadow_chaos(&v->mmu);
 	if (audit_due(v) && shadow_audit(&v->mmu, &why)) {
 		vm_fail(vm, "audit after %s at rip %#llx: %s", exit_name(v->exit.kind), (unsigned long long)v->rip, why);
 		trace_dump();

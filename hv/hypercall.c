@@ -74,6 +74,8 @@ static u32 call(struct vcpu *v)
 		return stat(v->vm, "guest_faults");
 	case HC_STAT_HIDDEN_FAULTS:
 		return stat(v->vm, "hidden_faults");
+	case HC_RELOCATE:
+		return shadow_relocate(&v->mmu, mk_gfn(arg));
 	case HC_MARK:
 		mark(v->vm, arg);
 		return 0;

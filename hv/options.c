@@ -35,6 +35,7 @@ static const struct option table[NOPTIONS] = {
 	[OPT_AUDIT] = { "audit", TYPE_NUMBER, "1", NULL, 0, 2, false, "0 never, 1 when asked and at the end, 2 at each exit (after 4096, at every 16th)" },
 	[OPT_G2] = { "g2", TYPE_CHOICE, "s3", "s2|s3", 0, 0, false, "shadow levels for 2-level guests" },
 	[OPT_MEM] = { "mem", TYPE_NUMBER, "32", NULL, 4, 2048, false, "MiB of memory for a guest" },
+	[OPT_CHAOS] = { "chaos", TYPE_NUMBER, "0", NULL, 0, ~0ull, false, "seed of relocations, evictions and the like between exits, 0: none" },
 	[OPT_SEED] = { "seed", TYPE_NUMBER, "1", NULL, 0, ~0ull, false, "of the scatter" },
 	[OPT_LIMIT] = { "limit", TYPE_NUMBER, "60000", NULL, 0, 86400000, false, "ms that a guest may run, 0: no limit" },
 	[OPT_REFAULTS] = { "refaults", TYPE_NUMBER, "10000", NULL, 0, ~0u, false, "page faults without progress, 0: no limit" },
@@ -229,6 +230,7 @@ void options_vm(const struct options *o, struct vm_options *out)
 		.shadow = {
 			.policy = v[OPT_POLICY],
 			.oos = v[OPT_OOS],
+			.chaos = v[OPT_CHAOS],
 			.wprot = v[OPT_WPROT] ? WPROT_SCAN : WPROT_RMAP,
 			.p2m = v[OPT_P2M] ? P2M_SCATTER : P2M_FLAT,
 			.pool = v[OPT_POOL],

@@ -134,8 +134,7 @@ static struct shadow_page *get_child(struct shadow_vcpu *sv, struct shadow_page 
 		return child;
 	}
 	child = pool_get(vm, id.gfn, id.role, sv->mode);
-	if (id.role.kind == PAGE_TABLE)
-		unsync_resync(vm, id.gfn); /* linked anew: the guest owes no flush for what it holds */
+	unsync_linked(vm, child);
 	page_set_child(vm, p, i, child);
 	return child;
 }

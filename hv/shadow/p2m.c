@@ -40,11 +40,11 @@ static u64 random_next(u64 *state) /* xorshift64* */
 	return *state * 0x2545f4914f6cdd1dull;
 }
 
-static void scatter(struct shadow_vm *vm)
+static void scatter(struct shadow_vm *vm, u32 ram)
 {
 	u64 state = vm->cfg.seed | 1;
 
-	for (u32 i = vm->nframes - 1; i > FRAME_RAM; i--) { /* Fisher and Yates */
+	for (u32 i = ram - 1; i > FRAME_RAM; i--) { /* Fisher and Yates */
 		u32 j = FRAME_RAM + random_next(&state) % (i - FRAME_RAM + 1);
 		u32 gfn = vm->frames[i].gfn;
 
@@ -57,10 +57,11 @@ bool p2m_init(struct shadow_vm *vm)
 {
 	const struct shadow_config *cfg = &vm->cfg;
 	u64 hole = cfg->hole_end.v - cfg->hole_start.v;
-	u32 f = FRAME_RAM;
+	u32 f = FRAME_RAM, ram;
 
 	vm->max_gfn = cfg->ram_frames;
-	vm->nframes = cfg->ram_frames - hole + FRAME_RAM;
+	ram = cfg->ram_frames - hole + FRAME_RAM; /* exclusive */
+	vm->nframes = ram + SPARE_FRAMES;
 	vm->frames = vm_alloc(vm, vm->nframes * sizeof(*vm->frames));
 	vm->p2m = vm_alloc(vm, vm->max_gfn * sizeof(*vm->p2m));
 	vm->ram_base = vm_alloc_run(vm, vm->nframes);
@@ -70,9 +71,14 @@ bool p2m_init(struct shadow_vm *vm)
 		if (gfn < cfg->hole_start.v || gfn >= cfg->hole_end.v)
 			vm->frames[f++].gfn = gfn;
 	if (cfg->p2m == P2M_SCATTER)
-		scatter(vm);
-	for (f = FRAME_RAM; f < vm->nframes; f++)
+		scatter(vm, ram);
+	for (f = FRAME_RAM; f < ram; f++)
 		vm->p2m[vm->frames[f].gfn] = f;
+	for (; f < vm->nframes; f++) {
+		vm->spare[f - ram] = f;
+		vm->frames[f].gfn = ~0u;
+	}
+	vm->chaos = cfg->chaos;
 	memset(host_ptr(vm->ram_base), 0, vm->nframes * PAGE_SIZE);
 	memset(host_ptr(frame_hfn(vm, FRAME_ONES)), 0xff, PAGE_SIZE);
 	return true;

@@ -79,12 +79,14 @@ struct frame { /* one host frame of the guest's RAM */
 #define FRAME_ONES 0 /* what a hole reads as */
 #define FRAME_SCRATCH 1 /* takes the write of a stepped-over instruction to a hole */
 #define FRAME_RAM 2
+#define SPARE_FRAMES 16 /* at the end: where relocation goes to, longest unused first */
 
 #define STATS(X)                                                                                                 \
 	X(hidden_faults) X(guest_faults) X(emulate_verdicts) X(table_writes) X(table_writes_stepped)             \
 	X(ad_writes) X(leaf_fills) X(shadow_allocs) X(shadow_recycles) X(shadow_pages_peak) X(tables_shadowed)   \
 	X(unshadowed_by_write) X(wprot_calls) X(wprot_hits) X(wprot_visited) X(flushes) X(cr3_loads) X(invlpgs)  \
-	X(vtlb_drops) X(audits) X(unsyncs) X(resyncs) X(resync_changes) X(unsync_evictions)
+	X(vtlb_drops) X(audits) X(unsyncs) X(resyncs) X(resync_changes) X(unsync_evictions) \
+	X(relocations) X(chaos_evictions)
 
 struct stats {
 #define X(name) u64 name;
@@ -103,6 +105,9 @@ struct shadow_vm {
 	struct frame *frames; /* by host frame - ram_base */
 	u32 *p2m; /* by gfn: frame index, 0 for a hole */
 	u64 max_gfn; /* exclusive */
+	u32 spare[SPARE_FRAMES]; /* frames of nobody */
+	u32 spare_hand;
+	u64 chaos; /* generator state */
 
 	hfn_t pool_base;
 	struct shadow_page *pages; /* by host frame - pool_base */
@@ -256,6 +261,7 @@ void unsync_follow(struct shadow_vm *vm, gpa_t gpa, size_t len);
 void unsync_note_write(struct shadow_vm *vm, gfn_t gfn);
 void unsync_resync(struct shadow_vm *vm, gfn_t gfn);
 void unsync_resync_all(struct shadow_vm *vm); /* and a new epoch */
+void unsync_linked(struct shadow_vm *vm, const struct shadow_page *child);
 void unsync_forget(struct shadow_vm *vm, gfn_t gfn);
 static inline bool unsync_is(const struct shadow_vm *vm, gfn_t gfn) { return vm->frames[p2m_frame(vm, gfn)].unsync; }
 

@@ -40,6 +40,7 @@ struct shadow_config {
 	u64 ram_frames; /* guest RAM from gfn 0, less the hole below */
 	gfn_t hole_start, hole_end; /* no RAM in [start, end) */
 	u64 seed; /* of the scatter */
+	u64 chaos; /* seed of shadow_chaos(), 0: none */
 	u8 maxphyaddr; /* what CPUID tells the guest, <= the processor's */
 	bool page1g; /* guest may use 1 GiB pages */
 	bool pse36; /* guest may use PSE-36 */
@@ -161,6 +162,13 @@ bool shadow_cmpxchg(struct shadow_vcpu *sv, gva_t gva, void *old, const void *ne
 		    const struct shadow_access *acc, struct shadow_fault *fault);
 /* The translation alone: neither A nor D is touched. */
 bool shadow_probe(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, gpa_t *gpa, struct shadow_fault *fault);
+
+/* ---- what a hypervisor may do between exits ------------------------------- */
+
+/* Moves gfn to another host frame; false: it is a hole.  A TLB flush is owed. */
+bool shadow_relocate(struct shadow_vcpu *sv, gfn_t gfn);
+/* chaos=SEED: now and then something of the kind.  To be called after each exit. */
+void shadow_chaos(struct shadow_vcpu *sv);
 
 /* ---- audit and counters -------------------------------------------------- */
 

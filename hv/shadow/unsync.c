@@ -165,3 +165,18 @@ void unsync_resync_all(struct shadow_vm *vm)
 		follow_changes(vm, vm->unsync[i], snapshot(vm, i));
 	}
 }
+
+/*
+ * A page is linked where nothing was: the guest owes no flush for what it holds,
+ * and an INVLPG in between has not found the way down.  Below an upper page any
+ * of the tables may hang.
+ */
+void unsync_linked(struct shadow_vm *vm, const struct shadow_page *child)
+{
+	if (child->role.kind != PAGE_TABLE || !vm->nunsync)
+		return;
+	if (child->role.level == 1)
+		unsync_resync(vm, child->gfn);
+	else
+		unsync_resync_all(vm);
+}
