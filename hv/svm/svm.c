@@ -9,6 +9,8 @@
 
 #define IOPM_FRAMES 3
 #define MSRPM_FRAMES 2
+/* Intercepted while an event goes in: TCG makes no double fault of it and of what its delivery raises; event.c does. */
+#define CONTRIBUTORY (BIT(VEC_DE) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP))
 
 static const char *svm_probe(void)
 {
@@ -227,7 +229,7 @@ static void load_state(struct vcpu *v, struct svm_vcpu *a)
 	hide_cs_l(a);
 	/* TCG runs at SS.DPL, Bochs and the manual at the CPL field: keep them equal. */
 	s->ss.attr = (s->ss.attr & ~0x60) | s->cpl << 5;
-	c->exceptions = BIT(VEC_PF) | BIT(VEC_MC) | (a->trap ? BIT(VEC_DB) : 0);
+	c->exceptions = BIT(VEC_PF) | BIT(VEC_MC) | (a->trap ? BIT(VEC_DB) : 0) | (a->injected.valid ? CONTRIBUTORY : 0);
 	c->int_state = v->intr_shadow ? INT_STATE_SHADOW : 0;
 	c->tlb_control = v->flush ? TLB_FLUSH_ALL : 0;
 	c->clean = 0;

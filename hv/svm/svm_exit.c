@@ -8,6 +8,9 @@
 #define IOIO_IN BIT(0)
 #define IOIO_STRING BIT(2)
 #define IOIO_REP BIT(3)
+/* Exceptions with an error code. */
+#define PUSH_ERROR \
+	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC))
 
 /* Exit codes with nothing to read but the kind; `insn`: next_rip - rip is the length. */
 static const struct plain {
@@ -96,11 +99,12 @@ static void decode_exception(struct vcpu *v, struct svm_vcpu *a)
 	struct vm_exit *e = &v->exit;
 
 	e->vector = e->reason - VMEXIT_EXCP0;
-	e->error = e->info1;
+	e->has_error = BIT(e->vector) & PUSH_ERROR;
+	e->error = e->has_error ? e->info1 : 0;
 	if (e->vector == VEC_PF) {
 		e->kind = EXIT_PAGE_FAULT;
 		e->gva = mk_gva(e->info2);
-		e->has_gva = e->has_error = true;
+		e->has_gva = true;
 	} else if (e->vector == VEC_DB && a->trap) {
 		decode_trap(v, a);
 	} else {
