@@ -133,7 +133,8 @@ struct shadow_verdict {
 };
 
 /* A #PF exit.  `acc` is what the guest did; hw_error is the processor's error code. */
-struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, u32 hw_error);
+struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc,
+					u32 hw_error);
 
 /*
  * After SHADOW_EMULATE for an instruction (or event delivery) that is not
@@ -151,8 +152,10 @@ bool shadow_is_open(const struct shadow_vcpu *sv);
  * alignment, across pages: all pages are checked before anything is done.
  * False: *fault is the guest's fault and nothing was changed but A bits of no page.
  */
-bool shadow_read(struct shadow_vcpu *sv, gva_t gva, void *buf, size_t len, const struct shadow_access *acc, struct shadow_fault *fault);
-bool shadow_write(struct shadow_vcpu *sv, gva_t gva, const void *buf, size_t len, const struct shadow_access *acc, struct shadow_fault *fault);
+bool shadow_read(struct shadow_vcpu *sv, gva_t gva, void *buf, size_t len, const struct shadow_access *acc,
+		 struct shadow_fault *fault);
+bool shadow_write(struct shadow_vcpu *sv, gva_t gva, const void *buf, size_t len, const struct shadow_access *acc,
+		  struct shadow_fault *fault);
 /*
  * Compare-exchange of 1, 2, 4, 8 or 16 bytes, atomic when it lies in one page
  * and is naturally aligned.  *swapped tells; if not, `old` is updated with what was there.
@@ -161,7 +164,8 @@ bool shadow_write(struct shadow_vcpu *sv, gva_t gva, const void *buf, size_t len
 bool shadow_cmpxchg(struct shadow_vcpu *sv, gva_t gva, void *old, const void *new_val, size_t len, bool *swapped,
 		    const struct shadow_access *acc, struct shadow_fault *fault);
 /* The translation alone: neither A nor D is touched. */
-bool shadow_probe(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, gpa_t *gpa, struct shadow_fault *fault);
+bool shadow_probe(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, gpa_t *gpa,
+		  struct shadow_fault *fault);
 
 /* ---- what a hypervisor may do between exits ------------------------------- */
 
