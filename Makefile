@@ -92,4 +92,5 @@ deps:
 clean:
 	rm -rf $B
 .PHONY: all clean guests
+.SECONDARY: # objects stay, however they were reached
 endif
