@@ -12,7 +12,6 @@
 #include "test.h"
 #include "predict.h"
 
-#define RWU (PTE_P | PTE_W | PTE_U)
 #define TOP (PT_LEVELS == 3 ? 2 : PT_LEVELS) /* PAE's PDPTEs are registers: pdpte.c */
 #define MAX_SHOWN 4
 #define IS64 (PT_LEVELS >= 4)

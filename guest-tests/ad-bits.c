@@ -7,7 +7,6 @@
 #include "test.h"
 
 #define AD (PTE_A | PTE_D)
-#define RWU (PTE_P | PTE_W | PTE_U)
 #define FETCH_AT 0x40
 #define DATA_AT 0x80
 #define DESCRIPTOR_AT 0x10
@@ -33,12 +32,6 @@ static const struct use uses[] = {
 	{ "user locked", ACCESS_LOCKED, AS_USER, DATA_AT, AD },
 	{ "implicit read", ACCESS_READ, AS_IMPLICIT, DESCRIPTOR_AT, PTE_A },
 };
-
-/* PAE's PDPTEs are registers: no rights, no A. */
-static bool is_pdpte(int level)
-{
-	return PT_LEVELS == 3 && level == 3;
-}
 
 static u64 new_page(void)
 {

@@ -6,14 +6,7 @@
 #include "test.h"
 
 #define AD (PTE_A | PTE_D)
-#define RWU (PTE_P | PTE_W | PTE_U)
 #define FETCH_AT 0x40
-
-/* PAE's PDPTEs are registers: no rights, no A. */
-static bool is_pdpte(int level)
-{
-	return PT_LEVELS == 3 && level == 3;
-}
 
 static u64 new_page(void)
 {

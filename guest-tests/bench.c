@@ -6,7 +6,6 @@
  */
 #include "test.h"
 
-#define FLAGS (PTE_P | PTE_W | PTE_U)
 #define DEMAND 4096u
 #define FORKED 512u
 #define SWITCHES 1000u
@@ -49,7 +48,7 @@ static bool fill(struct regs *r)
 	u64 va = read_cr2() & ~(ulong)(PAGE_SIZE - 1);
 
 	(void)r;
-	set_entry(entry_in(root_now, va, 1), frame[(va >> 12) % FRAMES] | FLAGS | preset);
+	set_entry(entry_in(root_now, va, 1), frame[(va >> 12) % FRAMES] | RWU | preset);
 	return true;
 }
 
@@ -88,7 +87,7 @@ CASE(fork)
 
 	make_frames();
 	for (u32 i = 0; i < FORKED; i++) {
-		map_page(WINDOW + i * PAGE_SIZE, frame[i % FRAMES], FLAGS | PTE_A | PTE_D);
+		map_page(WINDOW + i * PAGE_SIZE, frame[i % FRAMES], RWU | PTE_A | PTE_D);
 		at[i * PAGE_SIZE] = i;
 	}
 	make_entry_in(child, WINDOW, 1);
@@ -116,7 +115,7 @@ CASE(switch_spaces)
 	make_frames();
 	for (u32 s = 0; s < 2; s++)
 		for (u32 i = 0; i < TOUCHED; i++)
-			map_at(root[s], WINDOW + i * PAGE_SIZE, frame[s * TOUCHED + i], FLAGS, 1);
+			map_at(root[s], WINDOW + i * PAGE_SIZE, frame[s * TOUCHED + i], RWU, 1);
 	begin();
 	for (u32 i = 0; i < SWITCHES; i++) {
 		use_space(root[i & 1]);

@@ -6,15 +6,7 @@
  */
 #include "test.h"
 
-#define FLAGS (PTE_P | PTE_W | PTE_U)
 #define WARM (PTE_A | PTE_D)
-#define RET 0xc3
-
-static void need_paging(void)
-{
-	if (!PT_LEVELS)
-		skip("paging is off");
-}
 
 /* I/D in error codes of fetches: only where NXE or SMEP makes fetches special. */
 static u32 fetch_bit(void)
@@ -59,8 +51,8 @@ CASE(smep)
 	if (!cpu.smep)
 		skip("no SMEP");
 	*mem8(f) = RET;
-	map_page(WINDOW, f, FLAGS | WARM);
-	map_page(WINDOW + 0x1000, f, FLAGS);
+	map_page(WINDOW, f, RWU | WARM);
+	map_page(WINDOW + 0x1000, f, RWU);
 	bit = fetch_bit();
 	for (u32 i = 0; i < 2; i++) {
 		check_fault(user_fetch(WINDOW), NO_FAULT);
@@ -87,7 +79,7 @@ CASE(smap)
 	if (!cpu.smap)
 		skip("no SMAP");
 	*mem8(f) = RET;
-	e = map_page(WINDOW, f, FLAGS);
+	e = map_page(WINDOW, f, RWU);
 	for (u32 i = 0; i < 2; i++) {
 		check_fault(peek32(WINDOW, NULL), NO_FAULT);
 		check_eq(*e & PTE_D, i ? PTE_D : 0);
@@ -116,8 +108,8 @@ CASE(nxe)
 	if (PT_LEVELS < 3 || !cpu.nx)
 		skip("no NX bit");
 	*mem8(f) = RET;
-	map_page(WINDOW, f, FLAGS | WARM | PTE_NX);
-	map_page(WINDOW + 0x1000, f, FLAGS | WARM);
+	map_page(WINDOW, f, RWU | WARM | PTE_NX);
+	map_page(WINDOW + 0x1000, f, RWU | WARM);
 	for (u32 i = 0; i < 2; i++) {
 		check_fault(poke8(WINDOW, RET), NO_FAULT);
 		check_fault(fetch(WINDOW), PF(PF_P | PF_I, WINDOW));
@@ -144,8 +136,8 @@ CASE(pse)
 	memset(mem8(large), 0, PAGE_SIZE);
 	*mem32(large + 0x5000) = 0x4;
 	*mem32(small) = 0x5;
-	mem32(large)[5] = small | FLAGS; /* the large page's first frame is a table as well */
-	map_large(WINDOW, large, FLAGS);
+	mem32(large)[5] = small | RWU; /* the large page's first frame is a table as well */
+	map_large(WINDOW, large, RWU);
 	for (u32 i = 0; i < 2; i++) {
 		check_fault(peek32(WINDOW + 0x5000, &v), NO_FAULT);
 		check_eq(v, 0x4);
@@ -174,23 +166,23 @@ CASE(pge)
 		skip("no PGE");
 	*mem32(a) = 0xa;
 	*mem32(b) = 0xb;
-	e = map_page(WINDOW, a, FLAGS | PTE_G);
+	e = map_page(WINDOW, a, RWU | PTE_G);
 	for (u32 i = 0; i < 2; i++) {
 		check_fault(write_cr4(default_cr4 | CR4_PGE), NO_FAULT);
 		check_fault(peek32(WINDOW, &v), NO_FAULT);
 		check_eq(v, 0xa);
-		set_entry(e, b | FLAGS | PTE_G);
+		set_entry(e, b | RWU | PTE_G);
 		check_fault(write_cr4(default_cr4), NO_FAULT);
 		check_fault(peek32(WINDOW, &v), NO_FAULT);
 		check_eq(v, 0xb);
-		set_entry(e, a | FLAGS | PTE_G);
+		set_entry(e, a | RWU | PTE_G);
 		flush(); /* PGE is clear: not spared */
 		check_fault(peek32(WINDOW, &v), NO_FAULT);
 		check_eq(v, 0xa);
 		set_entry(e, 0);
 		check_fault(write_cr4(default_cr4 | CR4_PGE), NO_FAULT);
 		check_fault(peek32(WINDOW, NULL), PF(0, WINDOW));
-		set_entry(e, a | FLAGS | PTE_G);
+		set_entry(e, a | RWU | PTE_G);
 	}
 }
 
@@ -200,7 +192,7 @@ CASE(cache_disable)
 	u32 v = 0;
 
 	if (PT_LEVELS)
-		map_page(WINDOW, f, FLAGS);
+		map_page(WINDOW, f, RWU);
 	*mem32(f) = 0xcd;
 	check_fault(write_cr0(default_cr0 | CR0_CD), NO_FAULT);
 	check_eq(read_cr0(), default_cr0 | CR0_CD);
@@ -245,7 +237,9 @@ CASE(read_back)
 }
 
 #ifdef __x86_64__
-#define EACH_REGISTER(f) f("ax") f("cx") f("dx") f("bx") f("bp") f("si") f("di") f("8") f("9") f("10") f("11") f("12") f("13") f("14") f("15")
+#define EACH_REGISTER(f) \
+	f("ax") f("cx") f("dx") f("bx") f("bp") f("si") f("di") \
+	f("8") f("9") f("10") f("11") f("12") f("13") f("14") f("15")
 #else
 #define EACH_REGISTER(f) f("ax") f("cx") f("dx") f("bx") f("bp") f("si") f("di")
 #endif
@@ -254,8 +248,8 @@ CASE(read_back)
 #ifdef __x86_64__
 #define THROUGH(r) \
 	asm volatile("push %%rbp; push %%rax; pop %%r" r "; mov %%r" r ",%%cr2; xor %%eax,%%eax; mov %%cr2,%%r" r "; push %%r" r ";" \
-		     "mov %%cr3,%%r" r "; mov %%r" r ",%%cr3; pop %%rax; pop %%rbp" : "+a"(v) : : "rcx", "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", \
-		     "r12", "r13", "r14", "r15", "memory"); \
+		     "mov %%cr3,%%r" r "; mov %%r" r ",%%cr3; pop %%rax; pop %%rbp" \
+		     : "+a"(v) : : "rcx", "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory"); \
 	check_through(r, v);
 #else
 #define THROUGH(r) \
@@ -286,19 +280,8 @@ CASE(mov_through_each_register)
 	check_eq(from_sp, through_cr3);
 }
 
-static ulong mov_cr1(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile(".byte 0x0f, 0x20, 0xc8" : "+a"(a)); /* MOV EAX, CR1 */
-	return a;
-}
-
-static ulong mov_cr5(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile(".byte 0x0f, 0x22, 0xe8" : "+a"(a)); /* MOV CR5, EAX */
-	return a;
-}
+INSN(mov_cr1, "mov %%cr1,%0")
+INSN(mov_cr5, "mov %0,%%cr5")
 
 CASE(no_such_register)
 {
@@ -306,26 +289,9 @@ CASE(no_such_register)
 	check_fault(try(mov_cr5, 0, 0, NULL), FAULT(VEC_UD));
 }
 
-static ulong smsw_mem(ulong to, ulong b)
-{
-	(void)b;
-	asm volatile("smsw (%0)" : : "r"(to) : "memory");
-	return 0;
-}
-
-static ulong lmsw_mem(ulong from, ulong b)
-{
-	(void)b;
-	asm volatile("lmsw (%0)" : : "r"(from) : "memory");
-	return 0;
-}
-
-static ulong lmsw_reg(ulong v, ulong b)
-{
-	(void)b;
-	asm volatile("lmsw %w0" : : "r"(v) : "memory");
-	return 0;
-}
+INSN(smsw_mem, "smsw (%0)")
+INSN(lmsw_mem, "lmsw (%0)")
+INSN(lmsw_reg, "lmsw %w0")
 
 CASE(smsw_lmsw_clts)
 {
@@ -333,7 +299,7 @@ CASE(smsw_lmsw_clts)
 	ulong v;
 
 	if (PT_LEVELS)
-		map_page(WINDOW, f, FLAGS);
+		map_page(WINDOW, f, RWU);
 	*mem32(f) = *mem32(f + 4) = 0xffffffff;
 	v = ~0ul;
 	asm volatile("smsw %w0" : "+r"(v)); /* 16 bits: the rest stays */

@@ -7,8 +7,6 @@
  */
 #include "test.h"
 
-#define FLAGS (PTE_P | PTE_W | PTE_U)
-#define KERNEL (PTE_P | PTE_W)
 #define VECTOR 0x50
 #define ERR_IDT 2
 #define ERR_EXT 1
@@ -16,13 +14,6 @@
 #define CR2_MARK 0x7654000
 
 static u64 next_va;
-static struct regs seen; /* at the last exception that record() saw */
-
-static bool record(struct regs *r)
-{
-	seen = *r;
-	return false;
-}
 
 /* The same memory at an address never used before; without paging the address itself. */
 static u64 fresh(u64 gpa, u32 pages)
@@ -32,7 +23,7 @@ static u64 fresh(u64 gpa, u32 pages)
 	if (!PT_LEVELS)
 		return gpa;
 	for (u32 i = 0; i < pages; i++)
-		map_page(va + i * PAGE_SIZE, gpa + i * PAGE_SIZE, KERNEL);
+		map_page(va + i * PAGE_SIZE, gpa + i * PAGE_SIZE, RW);
 	next_va += (pages + 1) * PAGE_SIZE;
 	return va + (gpa & 0xfff);
 }
@@ -60,12 +51,6 @@ static void all_fresh(void)
 	load_idt(fresh((ulong)idt, 1), 256 * GATE_SIZE - 1);
 	load_gdt(fresh((ulong)gdt, 1), GDT_ENTRIES * 8 - 1);
 	write_cr2(CR2_MARK);
-}
-
-static void need_paging(void)
-{
-	if (!PT_LEVELS)
-		skip("paging is off");
 }
 
 /* ---- events, each at CPL 0 and CPL 3: e_NAME to call, e_NAME_ip where the frame points ---------- */
@@ -146,16 +131,16 @@ static void check_event(const struct event *e, bool user)
 	struct fault f, want = wanted(e, user);
 	ulong ip = e->vec == VEC_PF && (e->err & PF_I) ? FREE_VA : (ulong)e->ip[user];
 
-	hook(e->vec, record);
+	hook(e->vec, hook_record);
 	memset(exception_count, 0, sizeof(exception_count));
 	f = user ? user_try(e->fn[1], FREE_VA, 0, NULL) : try(e->fn[0], FREE_VA, 0, NULL);
-	if (!check_fault(f, want) || seen.ip != ip)
-		fail("%s at cpl %d: pushed ip %lx, want %lx", e->name, user ? 3 : 0, seen.ip, ip);
+	if (!check_fault(f, want) || hook_regs.ip != ip)
+		fail("%s at cpl %d: pushed ip %lx, want %lx", e->name, user ? 3 : 0, hook_regs.ip, ip);
 	check_eq(exception_count[e->vec], 1);
-	check_eq(seen.cs, user ? SEL_UCODE : SEL_KCODE);
+	check_eq(hook_regs.cs, user ? SEL_UCODE : SEL_KCODE);
 	if (user) {
-		check_eq(seen.ss, SEL_UDATA);
-		check_eq(seen.sp, user_stack - sizeof(ulong)); /* its return address */
+		check_eq(hook_regs.ss, SEL_UDATA);
+		check_eq(hook_regs.sp, user_stack - sizeof(ulong)); /* its return address */
 	}
 	if (e->vec != VEC_PF)
 		check_eq(read_cr2(), CR2_MARK);
@@ -196,11 +181,11 @@ CASE(resume_flag)
 	for (u32 i = 0; i < ARRAY_SIZE(events); i++) {
 		if (events[i].paging && !PT_LEVELS)
 			continue;
-		hook(events[i].vec, record);
+		hook(events[i].vec, hook_record);
 		all_fresh();
 		user_try(events[i].fn[1], FREE_VA, 0, NULL);
-		if (!!(seen.flags & EFLAGS_RF) != events[i].fault)
-			fail("%s: pushed flags %lx", events[i].name, seen.flags);
+		if (!!(hook_regs.flags & EFLAGS_RF) != events[i].fault)
+			fail("%s: pushed flags %lx", events[i].name, hook_regs.flags);
 	}
 }
 
@@ -227,40 +212,23 @@ CASE(into)
 	open_gates();
 	all_fresh();
 	check_fault(try(k_into, 0, 0, NULL), NO_FAULT); /* OF is clear */
-	hook(VEC_OF, record);
+	hook(VEC_OF, hook_record);
 	user_flags |= BIT(11);
 	check_fault(user_try(u_into, 0, 0, NULL), FAULT(VEC_OF));
-	check_eq(seen.ip, (ulong)e.ip[1]);
+	check_eq(hook_regs.ip, (ulong)e.ip[1]);
 }
 #endif
-
-/* A stack of its own for the same privilege level: fn runs on it. */
-static ulong on_stack(ulong sp, ulong fn)
-{
-#ifdef __x86_64__
-	asm volatile("mov %%rsp,%%rbx; mov %0,%%rsp; call *%1; mov %%rbx,%%rsp" : "+r"(sp), "+r"(fn) : : "rbx", "rcx", "rdx", "memory", "cc");
-#else
-	asm volatile("mov %%esp,%%ebx; mov %0,%%esp; call *%1; mov %%ebx,%%esp" : "+r"(sp), "+r"(fn) : : "ebx", "ecx", "memory", "cc");
-#endif
-	return 0;
-}
-
-static bool handled(struct regs *r)
-{
-	seen = *r;
-	return true;
-}
 
 CASE(kernel_stack_fresh)
 {
 	start();
 	open_gates();
-	hook(VECTOR, handled);
+	hook(VECTOR, hook_return);
 	for (u32 i = 0; i < 4; i++) { /* some room above: struct regs ends after what a 32-bit frame has here */
 		all_fresh();
 		check_fault(try(on_stack, fresh_stack() - 16 - i * 8, (ulong)k_int_n, NULL), NO_FAULT);
 		check_eq(exception_count[VECTOR], i + 1);
-		check_eq(seen.ip, (ulong)k_int_n_ip);
+		check_eq(hook_regs.ip, (ulong)k_int_n_ip);
 		check_eq(read_cr2(), CR2_MARK);
 	}
 	if (!PT_LEVELS)
@@ -268,7 +236,7 @@ CASE(kernel_stack_fresh)
 	for (u32 i = 0; i < 2; i++) { /* the frame crosses into another fresh page */
 		u64 sp = fresh(new_frame(), 1) + 12;
 
-		map_page(sp - 12 - PAGE_SIZE, new_frame(), KERNEL);
+		map_page(sp - 12 - PAGE_SIZE, new_frame(), RW);
 		check_fault(try(on_stack, sp, (ulong)k_int_n, NULL), NO_FAULT);
 		check_eq(exception_count[VECTOR], 5 + i);
 		check_eq(read_cr2(), CR2_MARK);
@@ -281,7 +249,7 @@ static pte_t *absent, absent_value;
 static u64 pf_cr2;
 static bool repair(struct regs *r)
 {
-	seen = *r;
+	hook_regs = *r;
 	pf_cr2 = read_cr2();
 	if (!absent)
 		return false;
@@ -300,10 +268,10 @@ static u64 split_idt(u32 vec, int which)
 	next_va += 4 * PAGE_SIZE;
 	memcpy(mem8(a + PAGE_SIZE - lead), idt, lead);
 	memcpy(mem8(b), idt + lead, (128 - vec) * GATE_SIZE);
-	map_page(va, a, which == FIRST ? 0 : KERNEL);
-	map_page(va + PAGE_SIZE, b, which == SECOND ? 0 : KERNEL);
+	map_page(va, a, which == FIRST ? 0 : RW);
+	map_page(va + PAGE_SIZE, b, which == SECOND ? 0 : RW);
 	absent = which == NEITHER ? NULL : entry(va + (which == SECOND ? PAGE_SIZE : 0), 1);
-	absent_value = (which == SECOND ? b : a) | KERNEL;
+	absent_value = (which == SECOND ? b : a) | RW;
 	base = va + PAGE_SIZE - lead;
 	load_idt(base, 128 * GATE_SIZE - 1);
 	return base;
@@ -319,7 +287,7 @@ CASE(idt_page_absent)
 	for (int user = 0; user < 2; user++) {
 		base = split_idt(64, SECOND);
 		hook(VEC_PF, repair);
-		hook(VECTOR, user ? NULL : handled);
+		hook(VECTOR, user ? NULL : hook_return);
 		memset(exception_count, 0, sizeof(exception_count));
 		if (user)
 			check_fault(user_try(u_int_n, 0, 0, NULL), FAULT(VECTOR));
@@ -332,8 +300,8 @@ CASE(idt_page_absent)
 	base = split_idt(64, SECOND);
 	absent = NULL; /* not repaired: error code of an implicit read, frame at the INT */
 	check_fault(user_try(u_int_n, 0, 0, NULL), PF(0, base + VECTOR * GATE_SIZE));
-	check_eq(seen.ip, (ulong)u_int_n_ip - 2);
-	check_eq(seen.cs, SEL_UCODE);
+	check_eq(hook_regs.ip, (ulong)u_int_n_ip - 2);
+	check_eq(hook_regs.cs, SEL_UCODE);
 }
 
 /* The handler's code segment lies in an absent page of the GDT. */
@@ -347,9 +315,9 @@ CASE(gdt_page_absent)
 	va = next_va;
 	next_va += 4 * PAGE_SIZE;
 	mem64(second)[1] = gdt[SEL_KCODE / 8];
-	map_page(va, (ulong)gdt, KERNEL);
+	map_page(va, (ulong)gdt, RW);
 	absent = map_page(va + PAGE_SIZE, second, 0);
-	absent_value = second | KERNEL;
+	absent_value = second | RW;
 	load_gdt(va, 2 * PAGE_SIZE - 1);
 	set_gate(idt + VECTOR * GATE_SIZE, (ulong)vectors + VECTOR * 16, sel, 0xee, 0);
 	hook(VEC_PF, repair);
@@ -357,8 +325,8 @@ CASE(gdt_page_absent)
 	check_eq(exception_count[VEC_PF], 1);
 	check_eq(exception_count[VECTOR], 1);
 	check_eq(pf_cr2, va + sel);
-	check_eq(seen.err, 0);
-	check_eq(seen.ip, (ulong)u_int_n_ip - 2);
+	check_eq(hook_regs.err, 0);
+	check_eq(hook_regs.ip, (ulong)u_int_n_ip - 2);
 }
 
 #ifdef __x86_64__
@@ -383,15 +351,15 @@ CASE(tss_page_absent)
 	memcpy(mem8(a + PAGE_SIZE - 16), tss, 16);
 	memcpy(mem8(b), tss + 16, 88);
 	absent = map_page(va, a, 0);
-	absent_value = a | KERNEL;
-	map_page(va + PAGE_SIZE, b, KERNEL);
+	absent_value = a | RW;
+	map_page(va + PAGE_SIZE, b, RW);
 	load_tss(va + PAGE_SIZE - 16, 103);
 	hook(VEC_PF, repair);
 	check_fault(user_try(u_int_n, 0, 0, NULL), FAULT(VECTOR));
 	check_eq(exception_count[VEC_PF], 1);
 	check_eq(exception_count[VECTOR], 1);
 	check_eq(pf_cr2, va + PAGE_SIZE - 16 + TSS_SP0);
-	check_eq(seen.err, 0);
+	check_eq(hook_regs.err, 0);
 }
 
 CASE(stack_page_absent)
@@ -403,14 +371,14 @@ CASE(stack_page_absent)
 	pf_on_ist2();
 	va = next_va;
 	absent = map_page(va, f, 0);
-	absent_value = f | KERNEL;
+	absent_value = f | RW;
 	set_sp0(va + PAGE_SIZE);
 	hook(VEC_PF, repair);
 	check_fault(user_try(u_int_n, 0, 0, NULL), FAULT(VECTOR));
 	check_eq(exception_count[VEC_PF], 1);
 	check_eq(exception_count[VECTOR], 1);
 	check_eq(pf_cr2, va + PAGE_SIZE - 8);
-	check_eq(seen.err, PF_W);
+	check_eq(hook_regs.err, PF_W);
 	set_entry(entry(va, 1), 0);
 	invlpg(va);
 	set_gate(idt + VEC_PF * GATE_SIZE, (ulong)vectors + VEC_PF * 16, SEL_KCODE, 0x8e, 0);
@@ -432,7 +400,7 @@ CASE(pf_in_gp)
 		absent = NULL;
 		hook(VEC_PF, repair);
 		check_fault(user ? user_try(u_gp, 0, 0, NULL) : try(k_gp, 0, 0, NULL), PF(0, base + VEC_GP * GATE_SIZE));
-		check_eq(seen.ip, (ulong)(user ? u_gp_ip : k_gp_ip));
+		check_eq(hook_regs.ip, (ulong)(user ? u_gp_ip : k_gp_ip));
 		check_eq(exception_count[VEC_GP], 0);
 	}
 	base = split_idt(VEC_PF, FIRST); /* repaired: the #GP comes after all */
@@ -530,7 +498,7 @@ CASE(cr2_and_hidden_faults)
 	for (u32 i = 0; i < 16; i++) {
 		u64 va = WINDOW + i * 2 * PAGE_SIZE;
 
-		map_page(va, new_frame(), FLAGS);
+		map_page(va, new_frame(), RWU);
 		if (i & 1)
 			check_fault(user_poke32(va, i), NO_FAULT);
 		else
@@ -538,7 +506,7 @@ CASE(cr2_and_hidden_faults)
 		check_eq(read_cr2(), CR2_MARK);
 	}
 	check_fault(user_peek32(FREE_VA, NULL), PF(PF_U, FREE_VA));
-	map_page(FREE_VA, new_frame(), FLAGS);
+	map_page(FREE_VA, new_frame(), RWU);
 	check_fault(user_peek32(FREE_VA + 8, NULL), NO_FAULT);
 	check_eq(read_cr2(), FREE_VA);
 }

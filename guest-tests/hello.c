@@ -2,13 +2,6 @@
 /* The library itself: accesses, faults as values, user mode, tables.  Everything else stands on these. */
 #include "test.h"
 
-#define FLAGS (PTE_P | PTE_W | PTE_U)
-
-static void need_paging(void)
-{
-	if (!PT_LEVELS)
-		skip("paging is off");
-}
 
 CASE(memory)
 {
@@ -74,14 +67,14 @@ CASE(mapping)
 	pte_t *e;
 
 	need_paging();
-	e = map_page(WINDOW + 0x5000, f, FLAGS);
+	e = map_page(WINDOW + 0x5000, f, RWU);
 	*mem32(f) = 0xc0de;
 	check_fault(peek32(WINDOW + 0x5000, &v), NO_FAULT);
 	check_eq(v, 0xc0de);
-	check_eq(*e, f | FLAGS | PTE_A);
+	check_eq(*e, f | RWU | PTE_A);
 	check_fault(user_poke32(WINDOW + 0x5004, 7), NO_FAULT);
 	check_eq(mem32(f)[1], 7);
-	check_eq(*e, f | FLAGS | PTE_A | PTE_D);
+	check_eq(*e, f | RWU | PTE_A | PTE_D);
 	check_fault(peek32(WINDOW + 0x6000, NULL), PF(0, WINDOW + 0x6000));
 	check_fault(user_poke32(WINDOW + 0x6000, 1), PF(PF_U | PF_W, WINDOW + 0x6000));
 }
@@ -95,10 +88,10 @@ CASE(remapping)
 	need_paging();
 	*mem32(a) = 1;
 	*mem32(b) = 2;
-	e = map_page(WINDOW, a, FLAGS);
+	e = map_page(WINDOW, a, RWU);
 	check_fault(peek32(WINDOW, &v), NO_FAULT);
 	check_eq(v, 1);
-	set_entry(e, b | FLAGS);
+	set_entry(e, b | RWU);
 	invlpg(WINDOW);
 	check_fault(peek32(WINDOW, &v), NO_FAULT);
 	check_eq(v, 2);
@@ -126,7 +119,7 @@ CASE(fetch_and_spaces)
 
 	need_paging();
 	*mem8(f) = 0xc3;
-	map_page(WINDOW, f, FLAGS);
+	map_page(WINDOW, f, RWU);
 	check_fault(user_fetch(WINDOW), NO_FAULT);
 	first = current_root();
 	second = new_space();
@@ -145,7 +138,7 @@ CASE(large_page)
 	if (!cpu.pse)
 		skip("no large pages");
 	f = new_large();
-	map_large(WINDOW, f, FLAGS);
+	map_large(WINDOW, f, RWU);
 	*mem32(f + LARGE_SIZE - 4) = 99;
 	check_fault(user_peek32(WINDOW + LARGE_SIZE - 4, &v), NO_FAULT);
 	check_eq(v, 99);

@@ -6,27 +6,18 @@
  */
 #include "test.h"
 
-#define KERNEL (PTE_P | PTE_W)
-#define FLAGS (PTE_P | PTE_W | PTE_U)
 #define VECTOR 0x60
 #define CR2_MARK 0x7654000
 
-static struct regs seen;
 static u64 next_va;
 static u32 depth, deepest, more;
-
-static bool record(struct regs *r)
-{
-	seen = *r;
-	return true;
-}
 
 static void need_umbra(void)
 {
 	if (!under_umbra())
 		skip("only umbra's hypercalls inject events");
 	next_va = WINDOW;
-	hook(VECTOR, record);
+	hook(VECTOR, hook_return);
 }
 
 static void interrupt(void)
@@ -40,7 +31,7 @@ static u64 fresh(u64 gpa)
 
 	if (!PT_LEVELS)
 		return gpa;
-	map_page(va, gpa, KERNEL);
+	map_page(va, gpa, RW);
 	next_va += 2 * PAGE_SIZE;
 	return va + (gpa & 0xfff);
 }
@@ -71,8 +62,8 @@ CASE(pending_until_sti)
 			read_cr0(), check_eq(exception_count[VECTOR], i); /* IF is 0: the exits in between change nothing */
 		sti_window();
 		check_eq(exception_count[VECTOR], i + 1);
-		check(seen.flags & EFLAGS_IF);
-		check_eq(seen.cs, SEL_KCODE);
+		check(hook_regs.flags & EFLAGS_IF);
+		check_eq(hook_regs.cs, SEL_KCODE);
 		check_eq(read_cr2(), CR2_MARK);
 		sti_window();
 		check_eq(exception_count[VECTOR], i + 1);
@@ -87,7 +78,7 @@ CASE(not_in_the_shadow_of_sti)
 	interrupt();
 	sti_window();
 	check_eq(exception_count[VECTOR], 1);
-	check(seen.ip >= (ulong)behind_sti);
+	check(hook_regs.ip >= (ulong)behind_sti);
 }
 
 CASE(popf_window)
@@ -118,8 +109,8 @@ CASE(into_user_mode)
 		check_fault(user_try(spin, 1000, 7, &v), NO_FAULT);
 		check_eq(v, 7);
 		check_eq(exception_count[VECTOR], i + 1);
-		check_eq(seen.cs, SEL_UCODE);
-		check_eq(seen.ss, SEL_UDATA);
+		check_eq(hook_regs.cs, SEL_UCODE);
+		check_eq(hook_regs.ss, SEL_UDATA);
 		check_eq(read_cr2(), CR2_MARK);
 	}
 }
@@ -137,7 +128,7 @@ CASE(pending_beside_faults)
 
 		next_va += 3 * PAGE_SIZE;
 		*mem32(f) = 0x77 + i;
-		map_page(va, f, FLAGS);
+		map_page(va, f, RWU);
 		interrupt();
 		check_fault(peek32(va, &v), NO_FAULT);
 		check_eq(v, 0x77 + i);
@@ -155,7 +146,7 @@ CASE(pending_beside_faults)
 
 static bool nmi(struct regs *r)
 {
-	seen = *r;
+	hook_regs = *r;
 	depth++;
 	if (depth > deepest)
 		deepest = depth;
@@ -219,7 +210,7 @@ CASE(nmi_and_interrupt)
 static bool count_pf(struct regs *r)
 {
 	(void)r;
-	map_page(WINDOW + 64 * PAGE_SIZE, new_frame(), FLAGS);
+	map_page(WINDOW + 64 * PAGE_SIZE, new_frame(), RWU);
 	return true;
 }
 

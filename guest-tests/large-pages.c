@@ -5,51 +5,6 @@
  */
 #include "test.h"
 
-#define RWU (PTE_P | PTE_W | PTE_U)
-#define PIECES (LARGE_SIZE / PAGE_SIZE)
-#define MARK_AT 0x30
-
-static void need_large(void)
-{
-	if (!cpu.pse)
-		skip("no large pages");
-}
-
-/* Each 4 KiB frame of a large one gets a word of its own. */
-static u64 marked_large(u32 tag)
-{
-	u64 f = new_large();
-
-	for (u32 i = 0; i < PIECES; i++) {
-		*mem32(f + i * PAGE_SIZE + MARK_AT) = tag << 16 | i;
-		mem8(f)[i * PAGE_SIZE] = 0xc3;
-	}
-	return f;
-}
-
-static void check_piece(u64 va, u32 piece, u32 want)
-{
-	u32 v = 0;
-
-	check_fault(peek32(va + piece * PAGE_SIZE + MARK_AT, &v), NO_FAULT);
-	if (v != want)
-		fail("piece %u holds %x, want %x", piece, v, want);
-}
-
-/* Some pieces, the first, the last and those around the middle among them. */
-static void check_pieces(u64 va, u32 tag)
-{
-	static const u32 some[] = { 0, 1, PIECES / 2 - 1, PIECES / 2, PIECES - 1 };
-
-	for (u32 i = 0; i < ARRAY_SIZE(some); i++)
-		check_piece(va, some[i], tag << 16 | some[i]);
-	for (u32 i = 0; i < 4; i++) {
-		u32 piece = random32() & (PIECES - 1);
-
-		check_piece(va, piece, tag << 16 | piece);
-	}
-}
-
 /* ---- translation ----------------------------------------------------------- */
 
 CASE(every_piece)
@@ -57,7 +12,7 @@ CASE(every_piece)
 	u64 f;
 
 	need_large();
-	f = marked_large(7);
+	f = tagged_large(7);
 	map_large(WINDOW, f, RWU);
 	for (u32 i = 0; i < PIECES; i++)
 		check_piece(WINDOW, i, 7 << 16 | i);
@@ -123,7 +78,7 @@ CASE(rights_of_a_large_page)
 	pte_t *e;
 
 	need_large();
-	f = marked_large(1);
+	f = tagged_large(1);
 	e = map_large(WINDOW, f, PTE_P);
 	check_fault(peek32(WINDOW + 0x5000, NULL), NO_FAULT);
 	check_fault(user_peek32(WINDOW + 0x5000, NULL), PF(PF_P | PF_U, WINDOW + 0x5000)); /* W08 */
@@ -149,7 +104,7 @@ CASE(large_page_nx)
 	need_large();
 	if (PTE_SIZE == 4 || !cpu.nx)
 		skip("no NX");
-	f = marked_large(1);
+	f = tagged_large(1);
 	map_large(WINDOW, f, RWU | PTE_NX);
 	for (u32 i = 0; i < 3; i++) {
 		u64 va = WINDOW + (i + 1) * PAGE_SIZE;
@@ -167,8 +122,8 @@ CASE(accesses_across_the_edge)
 	u32 v = 0;
 
 	need_large();
-	a = marked_large(1);
-	b = marked_large(2);
+	a = tagged_large(1);
+	b = tagged_large(2);
 	map_large(WINDOW, a, RWU);
 	check_fault(poke32(edge - 2, 0x44332211), PF(PF_W, edge));
 	map_large(edge, b, RWU);
@@ -195,7 +150,7 @@ CASE(memory_type_bits)
 	need_large();
 	if (!cpu.pat)
 		skip("no PAT");
-	f = marked_large(3);
+	f = tagged_large(3);
 	for (u64 bits = 0; bits < 8; bits++) {
 		u64 type = (bits & 1 ? PTE_PWT : 0) | (bits & 2 ? PTE_PCD : 0);
 
@@ -208,8 +163,8 @@ CASE(memory_type_bits)
 		/* W18: bit 7 of a last-level entry is PAT, not PS */
 		e = map_page(WINDOW + LARGE_SIZE + 0x3000, g, RWU | type | (bits & 4 ? PTE_PAT : 0));
 		invlpg(WINDOW + LARGE_SIZE + 0x3000);
-		*mem32(g + MARK_AT) = 0x4b00 | bits;
-		check_fault(user_peek32(WINDOW + LARGE_SIZE + 0x3000 + MARK_AT, &v), NO_FAULT);
+		*mem32(g + TAG_AT) = 0x4b00 | bits;
+		check_fault(user_peek32(WINDOW + LARGE_SIZE + 0x3000 + TAG_AT, &v), NO_FAULT);
 		check_eq(v, 0x4b00 | bits);
 		check_fault(peek32(WINDOW + LARGE_SIZE + 0x4000, NULL), PF(0, WINDOW + LARGE_SIZE + 0x4000));
 		check_eq(*e & ~(PTE_A | PTE_D), g | RWU | type | (bits & 4 ? PTE_PAT : 0));
@@ -245,19 +200,19 @@ CASE(pse36_frames_above_4g)
 
 	if (PT_LEVELS != 2 || !pse36_legal())
 		skip("no PSE-36");
-	f = marked_large(9);
+	f = tagged_large(9);
 	e = map_large(WINDOW, f, RWU);
 	for (u64 bit = BIT(13); bit < BIT(21); bit <<= 1) {
-		u32 v = 0, before = *mem32(f + 0x2000 + MARK_AT);
+		u32 v = 0, before = *mem32(f + 0x2000 + TAG_AT);
 
 		if (!(bit & pse36_legal()))
 			continue;
 		set_entry(e, f | RWU | PTE_PS | bit);
 		invlpg(WINDOW);
-		check_fault(peek32(WINDOW + 0x2000 + MARK_AT, &v), NO_FAULT);
+		check_fault(peek32(WINDOW + 0x2000 + TAG_AT, &v), NO_FAULT);
 		check(v != before);
-		check_fault(poke32(WINDOW + 0x2000 + MARK_AT, 0), NO_FAULT);
-		check_eq(*mem32(f + 0x2000 + MARK_AT), before);
+		check_fault(poke32(WINDOW + 0x2000 + TAG_AT, 0), NO_FAULT);
+		check_eq(*mem32(f + 0x2000 + TAG_AT), before);
 		check_eq(*e, f | RWU | PTE_PS | bit | PTE_A | PTE_D);
 	}
 	set_entry(e, f | RWU | PTE_PS);
@@ -287,7 +242,7 @@ CASE(reserved_address_bits)
 	pte_t *e;
 
 	need_large();
-	f = marked_large(1);
+	f = tagged_large(1);
 	e = map_large(WINDOW, f, RWU);
 	reserved = PT_LEVELS == 2 ? (BIT(22) - BIT(13)) & ~pse36_legal() : BIT(21) - BIT(13);
 	for (u32 bit = 13; bit < 22; bit++)
@@ -334,7 +289,7 @@ CASE(reserved_bits_above_maxphyaddr)
 	need_large();
 	if (PTE_SIZE == 4 || cpu.maxphyaddr >= 52)
 		skip("no such bits");
-	f = marked_large(1);
+	f = tagged_large(1);
 	e = map_large(WINDOW, f, RWU);
 	check_reserved(e, f | RWU | PTE_PS | BIT(cpu.maxphyaddr), WINDOW + 0x1000, "large page");
 	check_reserved(e, f | RWU | PTE_PS | BIT(51), WINDOW + 0x1000, "large page");
@@ -349,18 +304,18 @@ CASE(pse_bit_of_cr4)
 	u32 v = 0;
 
 	need_large();
-	f = marked_large(5);
+	f = tagged_large(5);
 	table = f; /* one frame is the start of the large page and the table */
 	map_large(WINDOW, f, RWU);
 	check_piece(WINDOW, 1, 5 << 16 | 1);
 	memset(mem8(table), 0, PAGE_SIZE);
 	((pte_t *)mem8(table))[1] = inner | RWU;
-	*mem32(inner + MARK_AT) = 0x11ee;
+	*mem32(inner + TAG_AT) = 0x11ee;
 	for (u32 i = 0; i < 3; i++) {
 		check_fault(write_cr4(default_cr4 & ~CR4_PSE), NO_FAULT);
 		flush();
 		if (PT_LEVELS == 2) {
-			check_fault(peek32(WINDOW + 0x1000 + MARK_AT, &v), NO_FAULT);
+			check_fault(peek32(WINDOW + 0x1000 + TAG_AT, &v), NO_FAULT);
 			check_eq(v, 0x11ee);
 			check_fault(peek32(WINDOW + 0x2000, NULL), PF(0, WINDOW + 0x2000));
 		} else {
@@ -428,7 +383,7 @@ CASE(aliases_with_different_rights)
 	u64 f;
 
 	need_large();
-	f = marked_large(1);
+	f = tagged_large(1);
 	for (u32 a = 0; a < 4; a++)
 		for (u32 b = 0; b < 4; b++)
 			for (u32 c = 0; c < 4; c++)
@@ -442,7 +397,7 @@ CASE(clean_alias_beside_a_read_only_one)
 	u64 f, ro = WINDOW, rw = WINDOW + LARGE_SIZE;
 
 	need_large();
-	f = marked_large(1);
+	f = tagged_large(1);
 	for (u32 order = 0; order < 4; order++) {
 		pte_t *a = map_large(ro, f, PTE_P | PTE_U), *b = map_large(rw, f, RWU);
 
@@ -473,7 +428,7 @@ CASE(small_and_large_aliases)
 	pte_t *l, *s;
 
 	need_large();
-	f = marked_large(1);
+	f = tagged_large(1);
 	l = map_large(WINDOW, f, PTE_P | PTE_U);
 	s = map_page(small, f + 0x4000, RWU);
 	for (u32 i = 0; i < 3; i++) {
@@ -501,7 +456,7 @@ CASE(shared_directory_with_different_rights)
 	need_large();
 	if (PT_LEVELS < 4)
 		skip("PDPTEs have no rights");
-	f = marked_large(1);
+	f = tagged_large(1);
 	for (u32 order = 0; order < 2; order++) {
 		map_large(WINDOW, f, RWU);
 		make_entry(far, 3);

@@ -5,64 +5,6 @@
  */
 #include "test.h"
 
-#define RWU (PTE_P | PTE_W | PTE_U)
-#define PIECES (LARGE_SIZE / PAGE_SIZE)
-#define MARK_AT 0x30
-
-static void need_large(void)
-{
-	if (!cpu.pse)
-		skip("no large pages");
-}
-
-/* Each 4 KiB frame of a large one gets a word of its own. */
-static u64 marked_large(u32 tag)
-{
-	u64 f = new_large();
-
-	for (u32 i = 0; i < PIECES; i++) {
-		*mem32(f + i * PAGE_SIZE + MARK_AT) = tag << 16 | i;
-		mem8(f)[i * PAGE_SIZE] = 0xc3;
-	}
-	return f;
-}
-
-static void check_piece(u64 va, u32 piece, u32 want)
-{
-	u32 v = 0;
-
-	check_fault(peek32(va + piece * PAGE_SIZE + MARK_AT, &v), NO_FAULT);
-	if (v != want)
-		fail("piece %u holds %x, want %x", piece, v, want);
-}
-
-/* Some pieces, the first, the last and those around the middle among them. */
-static void check_pieces(u64 va, u32 tag)
-{
-	static const u32 some[] = { 0, 1, PIECES / 2 - 1, PIECES / 2, PIECES - 1 };
-
-	for (u32 i = 0; i < ARRAY_SIZE(some); i++)
-		check_piece(va, some[i], tag << 16 | some[i]);
-	for (u32 i = 0; i < 4; i++) {
-		u32 piece = random32() & (PIECES - 1);
-
-		check_piece(va, piece, tag << 16 | piece);
-	}
-}
-
-/* An entry written through a mapping of its table: one store where the mode has it, else high half first. */
-static void poke_entry(u64 va, u64 value)
-{
-	if (PTE_SIZE == 4) {
-		check_fault(poke32(va, value), NO_FAULT);
-	} else if (sizeof(ulong) == 8) {
-		check_fault(poke64(va, value), NO_FAULT);
-	} else {
-		check_fault(poke32(va + 4, value >> 32), NO_FAULT);
-		check_fault(poke32(va, value), NO_FAULT);
-	}
-}
-
 /* ---- changes -------------------------------------------------------------------- */
 
 /* S20: one INVLPG of any address drops the whole page. */
@@ -72,8 +14,8 @@ CASE(invlpg_drops_every_piece)
 	pte_t *e;
 
 	need_large();
-	a = marked_large(0xa);
-	b = marked_large(0xb);
+	a = tagged_large(0xa);
+	b = tagged_large(0xb);
 	e = map_large(WINDOW, a, RWU);
 	for (u32 i = 0; i < 6; i++) {
 		u64 now = i & 1 ? a : b;
@@ -96,14 +38,14 @@ CASE(another_large_page)
 	pte_t *e;
 
 	need_large();
-	a = marked_large(0xa);
-	b = marked_large(0xb);
+	a = tagged_large(0xa);
+	b = tagged_large(0xb);
 	e = map_large(WINDOW, a, RWU);
 	map_page(view, (ulong)e & ~0xffful, RWU); /* entries are written through a second mapping of their table */
 	at = view + ((ulong)e & 0xfff);
 	for (u32 i = 0; i < 8; i++) {
 		check_piece(WINDOW, i * 3, (i & 1 ? 0xbu : 0xau) << 16 | (i * 3));
-		poke_entry(at, (i & 1 ? a : b) | RWU | PTE_PS);
+		check_fault(poke_entry(at, (i & 1 ? a : b) | RWU | PTE_PS), NO_FAULT);
 		invlpg(WINDOW + 0x4000);
 		check_piece(WINDOW, i * 3 + 1, (i & 1 ? 0xau : 0xbu) << 16 | (i * 3 + 1));
 		check_pieces(WINDOW, i & 1 ? 0xa : 0xb);
@@ -126,7 +68,7 @@ CASE(large_page_into_table_and_back)
 	pte_t *e;
 
 	need_large();
-	f = marked_large(4);
+	f = tagged_large(4);
 	t = shuffled_table(f, 13);
 	e = map_large(WINDOW, f, RWU);
 	for (u32 round = 0; round < 4; round++) {
@@ -152,8 +94,8 @@ CASE(large_page_whose_frame_becomes_the_table)
 	pte_t *e;
 
 	need_large();
-	f = marked_large(6);
-	other = marked_large(7);
+	f = tagged_large(6);
+	other = tagged_large(7);
 	e = map_large(WINDOW, f, RWU);
 	for (u32 round = 0; round < 4; round++) {
 		check_piece(WINDOW, 9, 6 << 16 | 9);
@@ -179,11 +121,11 @@ CASE(frame_in_every_role)
 	pte_t *pde;
 
 	need_large();
-	large = marked_large(8);
+	large = tagged_large(8);
 	f = large + 3 * PAGE_SIZE;
-	*mem32(d + MARK_AT) = 0xdada;
+	*mem32(d + TAG_AT) = 0xdada;
 	for (u32 round = 0; round < 3; round++) {
-		*mem32(f + MARK_AT) = 0xf00 + round;
+		*mem32(f + TAG_AT) = 0xf00 + round;
 		map_page(WINDOW, f, RWU);
 		flush();
 		check_piece(WINDOW, 0, 0xf00 + round);
@@ -198,15 +140,15 @@ CASE(frame_in_every_role)
 		check_piece(va, 6, 0xdada);
 		/* as data of both, while it still is a table */
 		map_large(va + LARGE_SIZE, large, RWU);
-		poke_entry(va + LARGE_SIZE + 3 * PAGE_SIZE + 7 * PTE_SIZE, d | RWU);
+		check_fault(poke_entry(va + LARGE_SIZE + 3 * PAGE_SIZE + 7 * PTE_SIZE, d | RWU), NO_FAULT);
 		check_piece(va, 7, 0xdada);
-		poke_entry(WINDOW + 8 * PTE_SIZE, d | RWU);
+		check_fault(poke_entry(WINDOW + 8 * PTE_SIZE, d | RWU), NO_FAULT);
 		check_piece(va, 8, 0xdada);
 		set_entry(pde, large | RWU | PTE_PS);
 		flush();
-		*mem32(f + MARK_AT) = 0xe00 + round;
+		*mem32(f + TAG_AT) = 0xe00 + round;
 		check_piece(va, 3, 0xe00 + round);
-		check_fault(poke32(va + 3 * PAGE_SIZE + MARK_AT, 0xd00 + round), NO_FAULT);
+		check_fault(poke32(va + 3 * PAGE_SIZE + TAG_AT, 0xd00 + round), NO_FAULT);
 		check_piece(WINDOW, 0, 0xd00 + round);
 		set_entry(pde, 0);
 		flush();
@@ -222,11 +164,11 @@ CASE(table_inside_a_large_page)
 	u64 large, t, va = WINDOW + LARGE_SIZE, a = new_frame(), b = new_frame(), at;
 
 	need_large();
-	large = marked_large(1);
+	large = tagged_large(1);
 	t = large + 11 * PAGE_SIZE;
 	memset(mem8(t), 0, PAGE_SIZE);
-	*mem32(a + MARK_AT) = 0xaaa;
-	*mem32(b + MARK_AT) = 0xbbb;
+	*mem32(a + TAG_AT) = 0xaaa;
+	*mem32(b + TAG_AT) = 0xbbb;
 	map_large(WINDOW, large, RWU);
 	check_fault(poke32(WINDOW + 11 * PAGE_SIZE + 0x800, 0), NO_FAULT); /* writable before it is a table */
 	make_entry(va, 2);
@@ -234,9 +176,9 @@ CASE(table_inside_a_large_page)
 	at = WINDOW + 11 * PAGE_SIZE;
 	for (u32 i = 0; i < 12; i++) {
 		check_fault(peek32(va + i * PAGE_SIZE, NULL), PF(0, va + i * PAGE_SIZE));
-		poke_entry(at + i * PTE_SIZE, a | RWU);
+		check_fault(poke_entry(at + i * PTE_SIZE, a | RWU), NO_FAULT);
 		check_piece(va, i, 0xaaa); /* not-present to present: no flush */
-		poke_entry(at + i * PTE_SIZE, b | RWU);
+		check_fault(poke_entry(at + i * PTE_SIZE, b | RWU), NO_FAULT);
 		invlpg(va + i * PAGE_SIZE);
 		check_piece(va, i, 0xbbb);
 		check_fault(user_poke32(at + i * PTE_SIZE, (u32)b | PTE_P | PTE_U), NO_FAULT); /* by user code as well */
@@ -245,7 +187,7 @@ CASE(table_inside_a_large_page)
 		check_piece(WINDOW, 12, 1 << 16 | 12); /* its neighbours are data */
 		check_fault(poke32(WINDOW + 12 * PAGE_SIZE + 8, i), NO_FAULT);
 	}
-	poke_entry(at, 0);
+	check_fault(poke_entry(at, 0), NO_FAULT);
 	flush();
 	check_fault(peek32(va, NULL), PF(0, va));
 }
@@ -259,8 +201,8 @@ CASE(large_page_over_its_own_directory)
 	need_large();
 	if (PT_LEVELS == 2)
 		skip("the directory is the root: next case");
-	large = marked_large(1);
-	other = marked_large(2);
+	large = tagged_large(1);
+	other = tagged_large(2);
 	dir = large + 5 * PAGE_SIZE;
 	memset(mem8(dir), 0, PAGE_SIZE);
 	make_entry(WINDOW, 3);
@@ -269,11 +211,11 @@ CASE(large_page_over_its_own_directory)
 	at = WINDOW + 5 * PAGE_SIZE;
 	check_piece(WINDOW, 6, 1 << 16 | 6);
 	check_fault(poke32(WINDOW + 0x6008, 3), NO_FAULT);
-	poke_entry(at + level_index(va, 2) * PTE_SIZE, other | RWU | PTE_PS);
+	check_fault(poke_entry(at + level_index(va, 2) * PTE_SIZE, other | RWU | PTE_PS), NO_FAULT);
 	check_piece(va, 9, 2 << 16 | 9);
 	check_eq(*e & (PTE_A | PTE_D), PTE_A | PTE_D);
-	*mem32(f + MARK_AT) = 0x77;
-	poke_entry(at + level_index(va, 2) * PTE_SIZE, 0);
+	*mem32(f + TAG_AT) = 0x77;
+	check_fault(poke_entry(at + level_index(va, 2) * PTE_SIZE, 0), NO_FAULT);
 	invlpg(va);
 	check_fault(peek32(va, NULL), PF(0, va));
 	poke_entry(at, other | RWU | PTE_PS); /* takes itself away */
@@ -288,18 +230,18 @@ CASE(large_page_over_the_root)
 	u32 slot;
 
 	need_large();
-	large = marked_large(1);
+	large = tagged_large(1);
 	root = large + 3 * PAGE_SIZE;
 	fresh = new_space();
 	memcpy(mem8(root), mem8(fresh), PAGE_SIZE);
-	*mem32(f + MARK_AT) = 0x99;
+	*mem32(f + TAG_AT) = 0x99;
 	map_at(root, WINDOW, large, RWU | PTE_PS, 2);
 	use_space(root);
 	check_piece(WINDOW, 9, 1 << 16 | 9);
 	at = WINDOW + 3 * PAGE_SIZE;
 	if (PT_LEVELS == 3) { /* registers: a store alone does nothing */
 		va = WINDOW + level_size(3);
-		poke_entry(at + 2 * PTE_SIZE, t | PTE_P);
+		check_fault(poke_entry(at + 2 * PTE_SIZE, t | PTE_P), NO_FAULT);
 		flush();
 		set_entry((pte_t *)mem8(t), (large + 3 * 4096) | RWU); /* the root's frame is a last-level table as well */
 		check_fault(peek32(va, NULL), NO_FAULT);
@@ -311,11 +253,11 @@ CASE(large_page_over_the_root)
 	for (int l = PT_LEVELS - 1; l >= 1; l--) {
 		set_entry((pte_t *)mem8(t), (l == 1 ? f : new_table()) | RWU);
 		if (l == PT_LEVELS - 1)
-			poke_entry(at + slot * PTE_SIZE, t | RWU);
+			check_fault(poke_entry(at + slot * PTE_SIZE, t | RWU), NO_FAULT);
 		t = pte_gpa(*(pte_t *)mem8(t));
 	}
 	check_piece(va, 0, 0x99);
-	poke_entry(at + slot * PTE_SIZE, 0);
+	check_fault(poke_entry(at + slot * PTE_SIZE, 0), NO_FAULT);
 	invlpg(va);
 	check_fault(peek32(va, NULL), PF(0, va));
 	use_space(old);
@@ -329,22 +271,22 @@ CASE(tables_inside_a_huge_page)
 
 	if (PT_LEVELS < 4 || !cpu.page1g)
 		skip("no 1 GiB pages");
-	*mem32(f + MARK_AT) = 0x1515;
+	*mem32(f + TAG_AT) = 0x1515;
 	e = make_entry(va, 1);
 	map_at(current_root(), huge, 0, RWU | PTE_PS, 3);
 	check_fault(poke32(huge + f, 1), NO_FAULT);
 	for (u32 i = 0; i < 4; i++) {
 		check_fault(peek32(va, NULL), PF(0, va));
-		poke_entry(huge + (ulong)e, f | RWU);
+		check_fault(poke_entry(huge + (ulong)e, f | RWU), NO_FAULT);
 		check_piece(va, 0, 0x1515);
-		poke_entry(huge + (ulong)e, f | PTE_P);
+		check_fault(poke_entry(huge + (ulong)e, f | PTE_P), NO_FAULT);
 		invlpg(va);
 		check_fault(poke32(va, 1), PF(PF_P | PF_W, va));
-		poke_entry(huge + (ulong)e, 0);
+		check_fault(poke_entry(huge + (ulong)e, 0), NO_FAULT);
 		invlpg(va);
 	}
 	poke_entry(huge + (ulong)entry(va, 2), f | PTE_P | PTE_PS | BIT(13)); /* reserved, at level 2 */
-	poke_entry(huge + (ulong)entry(va, 2), 0);
+	check_fault(poke_entry(huge + (ulong)entry(va, 2), 0), NO_FAULT);
 	flush();
 	check_fault(peek32(va, NULL), PF(0, va));
 	poke_entry(huge + (ulong)entry(huge, 3), 0); /* its own entry */

@@ -10,7 +10,6 @@
 #define IMAGE_END (32 * MIB)
 #define VA 0x40000000ull /* in every format */
 #define VA_LONG 0x7f0000000000ull
-#define FLAGS (PTE_P | PTE_W | PTE_U)
 #define OFF 0
 
 /* ---- tables of a format chosen at run time: 2, 3 or 4 levels ---------------- */
@@ -46,7 +45,7 @@ static void put_at(int levels, u64 root, u64 va, int level, u64 e)
 		u64 up = get(levels, table, i);
 
 		if (!(up & PTE_P)) {
-			up = new_table() | (levels == 3 && l == 3 ? PTE_P : FLAGS);
+			up = new_table() | (levels == 3 && l == 3 ? PTE_P : RWU);
 			put(levels, table, i, up);
 		}
 		table = up & ~0xfffull;
@@ -136,7 +135,7 @@ CASE(round_trip)
 	for (int l = 2; l <= 3; l++) {
 		root[l] = identity(l);
 		frame[l] = new_value(0x1000 + l);
-		put_at(l, root[l], VA, 1, frame[l] | FLAGS);
+		put_at(l, root[l], VA, 1, frame[l] | RWU);
 		put_at(l, root[l], VA + 0x1000, 1, frame[l] | PTE_P);
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(path); i++) {
@@ -155,7 +154,7 @@ CASE(round_trip)
 		check_eq(mem32(frame[l])[1], i);
 		check_fault(poke32(VA + 0x1004, i), PF(PF_P | PF_W, VA + 0x1004));
 		check_fault(peek32(VA + 0x2000, NULL), PF(0, VA + 0x2000));
-		check_eq(get_at(l, root[l], VA, 1), frame[l] | FLAGS | PTE_A | PTE_D);
+		check_eq(get_at(l, root[l], VA, 1), frame[l] | RWU | PTE_A | PTE_D);
 		check_eq(get_at(l, root[l], VA + 0x1000, 1), frame[l] | PTE_P | PTE_A);
 	}
 	go_home();
@@ -169,11 +168,11 @@ CASE(one_frame_two_formats)
 	leave_home();
 	r2 = identity(2);
 	r3 = identity(3);
-	put(2, r2, index_of(2, VA, 2), t | FLAGS);
+	put(2, r2, index_of(2, VA, 2), t | RWU);
 	put_at(3, r3, VA, 1, 0);
-	put_at(3, r3, VA, 2, t | FLAGS);
+	put_at(3, r3, VA, 2, t | RWU);
 	for (u32 i = 0; i < 8; i++)
-		mem64(t)[i] = new_value(0x100 + i) | FLAGS;
+		mem64(t)[i] = new_value(0x100 + i) | RWU;
 	for (int round = 0; round < 3; round++) {
 		paging_on(2, r2, 0);
 		for (u32 i = 0; i < 8; i++) {
@@ -196,21 +195,21 @@ CASE(one_frame_two_levels)
 	leave_home();
 	r2 = identity(2);
 	r3 = identity(3);
-	mem64(inner)[0] = page | FLAGS | PTE_A;
-	mem64(t)[0] = inner | FLAGS | PTE_A;
-	put(2, r2, index_of(2, VA, 2), t | FLAGS); /* t maps `inner` as a page */
+	mem64(inner)[0] = page | RWU | PTE_A;
+	mem64(t)[0] = inner | RWU | PTE_A;
+	put(2, r2, index_of(2, VA, 2), t | RWU); /* t maps `inner` as a page */
 	put(3, r3, index_of(3, VA, 3), t | PTE_P); /* t is the directory, `inner` the table */
 	for (int round = 0; round < 3; round++) {
 		u64 other = new_value(0xbeef + round);
 
 		paging_on(2, r2, 0);
 		check_content(VA, mem32(inner)[0]);
-		check_fault(poke32(VA, (u32)other | FLAGS), NO_FAULT); /* data here, a table there */
+		check_fault(poke32(VA, (u32)other | RWU), NO_FAULT); /* data here, a table there */
 		paging_on(3, r3, 0);
 		check_content(VA, 0xbeef + round);
 		check_fault(poke32(VA, 0xbee0), NO_FAULT);
 		check_eq(*mem32(other), 0xbee0);
-		check_eq(*mem32(inner), (u32)other | FLAGS | PTE_A | PTE_D);
+		check_eq(*mem32(inner), (u32)other | RWU | PTE_A | PTE_D);
 	}
 	go_home();
 }
@@ -222,23 +221,23 @@ CASE(tables_edited_unpaged)
 	for (int l = 2; l <= 3; l++) {
 		u64 root = identity(l), a = new_value(1), b = new_value(2), ro = new_value(3), table;
 
-		put_at(l, root, VA, 1, a | FLAGS);
-		put_at(l, root, VA + 0x1000, 1, ro | FLAGS);
+		put_at(l, root, VA, 1, a | RWU);
+		put_at(l, root, VA + 0x1000, 1, ro | RWU);
 		paging_on(l, root, 0);
 		check_content(VA, 1);
 		check_fault(poke32(VA + 0x1000, 3), NO_FAULT);
 		paging_off();
-		put_at(l, root, VA, 1, b | FLAGS);
+		put_at(l, root, VA, 1, b | RWU);
 		put_at(l, root, VA + 0x1000, 1, ro | PTE_P);
-		put_at(l, root, VA + 0x2000, 1, a | FLAGS);
+		put_at(l, root, VA + 0x2000, 1, a | RWU);
 		check_fault(write_cr0(base_cr0 | CR0_PG), NO_FAULT); /* CR3 is what it was */
 		check_content(VA, 2);
 		check_fault(poke32(VA + 0x1000, 4), PF(PF_P | PF_W, VA + 0x1000));
 		check_content(VA + 0x2000, 1);
 		paging_off();
 		table = new_table();
-		put(l, table, index_of(l, VA, 1), a | FLAGS);
-		put_at(l, root, VA, 2, table | FLAGS);
+		put(l, table, index_of(l, VA, 1), a | RWU);
+		put_at(l, root, VA, 2, table | RWU);
 		check_fault(write_cr0(base_cr0 | CR0_PG), NO_FAULT);
 		check_content(VA, 1);
 		check_fault(peek32(VA + 0x2000, NULL), PF(0, VA + 0x2000));
@@ -260,9 +259,9 @@ CASE(large_pages_by_mode)
 	table = new_large(); /* aligned, so that it is both a legal large frame and a table */
 	memset(mem8(table), 0, PAGE_SIZE);
 	*mem32(table + 0x3000) = 0x77;
-	mem32(table)[3] = small | FLAGS;
-	put(2, r2, index_of(2, VA, 2), table | FLAGS | PTE_PS);
-	put_at(3, r3, VA, 2, large | FLAGS | PTE_PS);
+	mem32(table)[3] = small | RWU;
+	put(2, r2, index_of(2, VA, 2), table | RWU | PTE_PS);
+	put_at(3, r3, VA, 2, large | RWU | PTE_PS);
 	for (int round = 0; round < 2; round++) {
 		paging_on(2, r2, CR4_PSE);
 		check_content(VA + 0x3000, 0x77);
@@ -287,7 +286,7 @@ CASE(smep_smap_before_paging)
 	for (int l = 2; l <= 3; l++) {
 		u64 root = identity(l);
 
-		put_at(l, root, VA, 1, page | FLAGS);
+		put_at(l, root, VA, 1, page | RWU);
 		paging_on(OFF, 0, bits);
 		check_content(page, 0xc3);
 		check_fault(fetch(page), NO_FAULT);
@@ -319,7 +318,7 @@ CASE(unpaged_holes)
 		check_fault(peek32(hole[i], &off), NO_FAULT);
 		check(off != 0x12345678);
 		check_content(f, 0xabcd);
-		put_at(3, root, VA, 1, (hole[i] & ~0xfffu) | FLAGS);
+		put_at(3, root, VA, 1, (hole[i] & ~0xfffu) | RWU);
 		paging_on(3, root, 0);
 		check_fault(peek32(VA | (hole[i] & 0xfff), &on), NO_FAULT);
 		check_eq(on, off);
@@ -399,10 +398,10 @@ CASE(long_mode_and_back)
 	r4 = identity(4);
 	r3 = identity(3);
 	r2 = identity(2);
-	put_at(4, r4, VA, 1, a | FLAGS);
-	put_at(4, r4, VA_LONG, 1, b | FLAGS);
-	put_at(3, r3, VA, 1, a | FLAGS);
-	put_at(2, r2, VA, 1, b | FLAGS);
+	put_at(4, r4, VA, 1, a | RWU);
+	put_at(4, r4, VA_LONG, 1, b | RWU);
+	put_at(3, r3, VA, 1, a | RWU);
+	put_at(2, r2, VA, 1, b | RWU);
 	for (u32 i = 0; i < 3; i++) {
 		*mem32(a) = *mem32(b) = 0x600 + i;
 		paging_on(2, r2, 0);
@@ -411,16 +410,16 @@ CASE(long_mode_and_back)
 		paging_on(3, r3, 0);
 		check_content(VA, 0x601 + i);
 		check_eq(*mem32(b), 0x602 + i);
-		put_at(4, r4, VA_LONG, 1, (i & 1 ? b : a) | FLAGS); /* edited while another format is in use */
+		put_at(4, r4, VA_LONG, 1, (i & 1 ? b : a) | RWU); /* edited while another format is in use */
 		*mem32(a) = 0x700;
 		if (i & 1)
 			continue;
-		put_at(4, r4, VA_LONG + 0x1000, 1, b | FLAGS);
+		put_at(4, r4, VA_LONG + 0x1000, 1, b | RWU);
 		*mem32(b) = 0x700;
 		check_eq(in_long_mode(r4, VA, VA_LONG + 0x1000), 0x700);
-		put_at(4, r4, VA_LONG, 1, b | FLAGS);
+		put_at(4, r4, VA_LONG, 1, b | RWU);
 	}
-	check_eq(get_at(4, r4, VA, 1), a | FLAGS | PTE_A | PTE_D);
+	check_eq(get_at(4, r4, VA, 1), a | RWU | PTE_A | PTE_D);
 	go_home();
 }
 
@@ -523,9 +522,9 @@ CASE(leave_long_mode_and_back)
 	for (int l = 2; l <= 3; l++) {
 		root[l] = identity(l);
 		frame[l] = new_value(0x1000 + l);
-		put_at(l, root[l], VA, 1, frame[l] | FLAGS);
+		put_at(l, root[l], VA, 1, frame[l] | RWU);
 	}
-	map_page(WINDOW, own, FLAGS);
+	map_page(WINDOW, own, RWU);
 	for (u32 i = 0; i < ARRAY_SIZE(path); i++) {
 		int l = path[i];
 		u32 at = l ? VA : frame[2];
@@ -542,7 +541,7 @@ CASE(leave_long_mode_and_back)
 		check_step(&steps[2], 0x1003, l ? FAULTED : 0, l ? VA + 0x1000 : 0);
 		check_eq(mem32(frame[l ? l : 2])[1], i);
 		if (l)
-			check_eq(get_at(l, root[l], VA, 1), frame[l] | FLAGS | PTE_A | PTE_D);
+			check_eq(get_at(l, root[l], VA, 1), frame[l] | RWU | PTE_A | PTE_D);
 		check_eq(read_efer(), default_efer);
 		check_eq(read_cr0(), default_cr0);
 		check_eq(read_cr4(), default_cr4);
@@ -554,21 +553,21 @@ CASE(edited_from_other_modes)
 {
 	static struct step steps[4];
 	u64 a = new_value(0xa), b = new_value(0xb), root = identity(3), t = new_table();
-	pte_t *e = map_page(WINDOW, a, FLAGS);
+	pte_t *e = map_page(WINDOW, a, RWU);
 	u32 v = 0;
 
 	for (u32 i = 0; i < 8; i++)
-		mem64(t)[i] = (i & 1 ? b : a) | FLAGS;
+		mem64(t)[i] = (i & 1 ? b : a) | RWU;
 	make_entry(WINDOW + LARGE_SIZE, 2);
 	link_table(current_root(), WINDOW + LARGE_SIZE, 2, t);
-	put_at(3, root, VA, 2, t | FLAGS);
+	put_at(3, root, VA, 2, t | RWU);
 	for (int l = OFF; l <= 3; l += 3) {
 		check_fault(peek32(WINDOW, &v), NO_FAULT);
 		check_eq(v, 0xa);
 		check_fault(peek32(WINDOW + LARGE_SIZE + 0x1000, &v), NO_FAULT);
 		check_eq(v, 0xb);
-		steps[0] = (struct step){ .op = STEP_WRITE, .addr = (ulong)e, .value = b | FLAGS };
-		steps[1] = (struct step){ .op = STEP_WRITE, .addr = t + 8, .value = a | FLAGS };
+		steps[0] = (struct step){ .op = STEP_WRITE, .addr = (ulong)e, .value = b | RWU };
+		steps[1] = (struct step){ .op = STEP_WRITE, .addr = t + 8, .value = a | RWU };
 		steps[2] = (struct step){ .op = STEP_READ, .addr = l ? VA + 0x2000 : a };
 		steps[3] = (struct step){ .op = STEP_END };
 		legacy(l, root, steps);
@@ -577,8 +576,8 @@ CASE(edited_from_other_modes)
 		check_eq(v, 0xb);
 		check_fault(peek32(WINDOW + LARGE_SIZE + 0x1000, &v), NO_FAULT);
 		check_eq(v, 0xa);
-		set_entry(e, a | FLAGS);
-		mem64(t)[1] = b | FLAGS;
+		set_entry(e, a | RWU);
+		mem64(t)[1] = b | RWU;
 		flush();
 	}
 }

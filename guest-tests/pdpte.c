@@ -5,9 +5,7 @@
  */
 #include "test.h"
 
-#define RWU (PTE_P | PTE_W | PTE_U)
 #define SLOT 0x40000000ull /* what one PDPTE maps */
-#define TAG_AT 0x60
 
 static u32 cold; /* pages not used so far: an address of each 2 MiB once */
 static u64 home; /* the library's root */
@@ -22,13 +20,12 @@ static void begin(void)
 /* A directory that shows one frame, which holds its tag, at every address. */
 static u64 directory(u32 tag)
 {
-	u64 dir = new_table(), table = new_table(), f = new_frame();
+	u64 dir = new_table(), table = new_table(), f = tagged(tag);
 
 	for (u32 i = 0; i < PT_ENTRIES; i++) {
 		set_entry((pte_t *)mem8(dir) + i, table | RWU);
 		set_entry((pte_t *)mem8(table) + i, f | RWU);
 	}
-	*mem32(f + TAG_AT) = tag;
 	return dir;
 }
 

@@ -25,17 +25,8 @@ static void check_unchanged(const char *after)
 }
 
 /* Where the value is accepted, nothing else may run with it: these put the old one back at once. */
-static ulong do_cr0(ulong v, ulong old)
-{
-	asm volatile("mov %0,%%cr0; mov %1,%%cr0" : : "r"(v), "r"(old) : "memory");
-	return 0;
-}
-
-static ulong do_cr4(ulong v, ulong old)
-{
-	asm volatile("mov %0,%%cr4; mov %1,%%cr4" : : "r"(v), "r"(old) : "memory");
-	return 0;
-}
+INSN(do_cr0, "mov %0,%%cr0; mov %1,%%cr0")
+INSN(do_cr4, "mov %0,%%cr4; mov %1,%%cr4")
 
 static struct fault try_cr0(ulong v) { return try(do_cr0, v, read_cr0(), NULL); }
 static struct fault try_cr4(ulong v) { return try(do_cr4, v, read_cr4(), NULL); }
@@ -158,7 +149,8 @@ static u64 identity_directory(void)
 
 static ulong with_cs(ulong cs, ulong cr0)
 {
-	asm volatile("push %0; push $1f; lret; 1: mov %1,%%cr0; mov %2,%%cr0; ljmp $0x8,$2f; 2:" : : "r"(cs), "r"(cr0), "r"(default_cr0) : "memory");
+	asm volatile("push %0; push $1f; lret; 1: mov %1,%%cr0; mov %2,%%cr0; ljmp $0x8,$2f; 2:"
+		     : : "r"(cs), "r"(cr0), "r"(default_cr0) : "memory");
 	return 0;
 }
 
@@ -198,47 +190,12 @@ CASE(pdptes_refused_when_paging_starts)
 }
 #endif
 
-USER_CODE static ulong user_smsw(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile("smsw %0" : "+r"(a));
-	return a;
-}
-
-USER_CODE static ulong user_lmsw(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile("lmsw %w0" : : "r"(a));
-	return a;
-}
-
-USER_CODE static ulong user_clts(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile("clts");
-	return a;
-}
-
-USER_CODE static ulong user_write_cr3(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile("mov %0,%%cr3" : : "r"(a));
-	return a;
-}
-
-USER_CODE static ulong user_read_cr0(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile("mov %%cr0,%0" : "=r"(a));
-	return a;
-}
-
-USER_CODE static ulong user_invlpg(ulong a, ulong b)
-{
-	(void)b;
-	asm volatile("invlpg (%0)" : : "r"(a));
-	return a;
-}
+USER_CODE INSN(user_smsw, "smsw %0")
+USER_CODE INSN(user_lmsw, "lmsw %w0")
+USER_CODE INSN(user_clts, "clts")
+USER_CODE INSN(user_write_cr3, "mov %0,%%cr3")
+USER_CODE INSN(user_read_cr0, "mov %%cr0,%0")
+USER_CODE INSN(user_invlpg, "invlpg (%0)")
 
 CASE(user_mode)
 {

@@ -57,7 +57,8 @@ static void shows(u64 va, u64 want)
 		check_eq(v & ~(u32)(PTE_A | PTE_D), (u32)want & ~(u32)(PTE_A | PTE_D));
 }
 
-static struct fault poke_entry(u64 va, u64 v)
+/* poke_entry() begins with the high half. */
+static struct fault poke_low_first(u64 va, u64 v)
 {
 	return PTE_SIZE == 8 ? poke64(va, v) : poke32(va, v);
 }
@@ -138,25 +139,25 @@ CASE(recursive_edits)
 	for (int round = 0; round < 3; round++) {
 		for (int level = TOP_WINDOW; level > 1; level--) { /* a path from the top, with no flush */
 			check_fault(peek32(FRESH, NULL), PF(0, FRESH));
-			check_fault(poke_entry(shown_at(FRESH, level), new_table() | ALL), NO_FAULT);
+			check_fault(poke_low_first(shown_at(FRESH, level), new_table() | ALL), NO_FAULT);
 			reads(shown_at(FRESH, level - 1), 0);
 		}
-		check_fault(poke_entry(shown_at(FRESH, 1), second | ALL), NO_FAULT);
+		check_fault(poke_low_first(shown_at(FRESH, 1), second | ALL), NO_FAULT);
 		reads(FRESH, second);
-		check_fault(poke_entry(shown_at(FRESH, 1), first | PTE_P), NO_FAULT);
+		check_fault(poke_low_first(shown_at(FRESH, 1), first | PTE_P), NO_FAULT);
 		invlpg(FRESH);
 		reads(FRESH, first);
 		check_fault(poke32(FRESH, 0), PF(PF_P | PF_W, FRESH));
 		for (int level = 1; level <= TOP_WINDOW; level++) {
 			u64 old = *entry(FRESH, level);
 
-			check_fault(poke_entry(shown_at(FRESH, level), old & ~PTE_P), NO_FAULT);
+			check_fault(poke_low_first(shown_at(FRESH, level), old & ~PTE_P), NO_FAULT);
 			invlpg(FRESH);
 			check_fault(peek32(FRESH, NULL), PF(0, FRESH));
-			check_fault(poke_entry(shown_at(FRESH, level), old), NO_FAULT);
+			check_fault(poke_low_first(shown_at(FRESH, level), old), NO_FAULT);
 			reads(FRESH, first);
 		}
-		check_fault(poke_entry(shown_at(FRESH, TOP_WINDOW), 0), NO_FAULT);
+		check_fault(poke_low_first(shown_at(FRESH, TOP_WINDOW), 0), NO_FAULT);
 		flush();
 		check_fault(peek32(FRESH, NULL), PF(0, FRESH));
 		check_fault(peek32(shown_at(FRESH, 1), NULL), PF(0, shown_at(FRESH, 1)));
@@ -177,7 +178,7 @@ CASE(recursive_rights)
 		flush();
 		at = shown_at(HERE, 1);
 		shows(at, first | ALL);
-		check_fault(poke_entry(at, second | ALL), f & PTE_W ? NO_FAULT : PF(PF_P | PF_W, at));
+		check_fault(poke_low_first(at, second | ALL), f & PTE_W ? NO_FAULT : PF(PF_P | PF_W, at));
 		check_fault(user_peek32(at, NULL), f & PTE_U ? NO_FAULT : PF(PF_P | PF_U, at));
 		invlpg(HERE);
 		reads(HERE, f & PTE_W ? second : first);
@@ -233,15 +234,15 @@ CASE(table_maps_itself)
 	e = map_page(self, t, ALL);
 	for (int i = 0; i < 3; i++) {
 		shows(self + 5 * PTE_SIZE, first | ALL);
-		check_fault(poke_entry(self + 5 * PTE_SIZE, second | ALL), NO_FAULT);
+		check_fault(poke_low_first(self + 5 * PTE_SIZE, second | ALL), NO_FAULT);
 		invlpg(HERE);
 		reads(HERE, second);
 		check_fault(user_poke32(self + 5 * PTE_SIZE, first | ALL), NO_FAULT);
 		invlpg(HERE);
 		reads(HERE, first);
-		check_fault(poke_entry(self + 8 * PTE_SIZE, second | ALL), NO_FAULT);
+		check_fault(poke_low_first(self + 8 * PTE_SIZE, second | ALL), NO_FAULT);
 		reads(base + 8 * PAGE_SIZE, second);
-		check_fault(poke_entry(self + 7 * PTE_SIZE, second | ALL), NO_FAULT); /* the entry in use */
+		check_fault(poke_low_first(self + 7 * PTE_SIZE, second | ALL), NO_FAULT); /* the entry in use */
 		invlpg(self);
 		reads(self, second);
 		set_entry((pte_t *)e, t | PTE_P);
@@ -250,7 +251,7 @@ CASE(table_maps_itself)
 		shows(self + 7 * PTE_SIZE, t | PTE_P);
 		check_fault(user_peek32(self, NULL), PF(PF_P | PF_U, self));
 		set_entry((pte_t *)e, t | ALL);
-		check_fault(poke_entry(self + 8 * PTE_SIZE, 0), NO_FAULT);
+		check_fault(poke_low_first(self + 8 * PTE_SIZE, 0), NO_FAULT);
 		invlpg(base + 8 * PAGE_SIZE);
 		check_fault(peek32(base + 8 * PAGE_SIZE, NULL), PF(0, base + 8 * PAGE_SIZE));
 	}
@@ -317,10 +318,10 @@ CASE(dirty_in_an_upper_entry)
 		check_eq(*e, t | ALL | PTE_A);
 		check_fault(peek32(page, NULL), NO_FAULT);
 		check_eq(*e, t | ALL | PTE_A);
-		check_fault(poke_entry(page + 6 * PTE_SIZE, second | ALL), NO_FAULT);
+		check_fault(poke_low_first(page + 6 * PTE_SIZE, second | ALL), NO_FAULT);
 		check_eq(*e, t | ALL | PTE_A | PTE_D);
 		reads(HERE + PAGE_SIZE, second);
-		check_fault(poke_entry(page + 6 * PTE_SIZE, 0), NO_FAULT);
+		check_fault(poke_low_first(page + 6 * PTE_SIZE, 0), NO_FAULT);
 		invlpg(HERE + PAGE_SIZE);
 		check_fault(peek32(HERE + PAGE_SIZE, NULL), PF(0, HERE + PAGE_SIZE));
 	}
@@ -344,17 +345,17 @@ CASE(table_changes_level)
 	map_page(ALIAS, t, ALL);
 	make_entry(upper, 3);
 	for (int i = 0; i < 4; i++) {
-		check_fault(poke_entry(alias, lower[0] | ALL), NO_FAULT);
+		check_fault(poke_low_first(alias, lower[0] | ALL), NO_FAULT);
 		invlpg(HERE);
 		shows(HERE + 5 * PTE_SIZE, first | ALL);
 		link_table(current_root(), upper, 3, t);
 		reads(upper, first);
-		check_fault(poke_entry(alias, lower[1] | ALL), NO_FAULT);
+		check_fault(poke_low_first(alias, lower[1] | ALL), NO_FAULT);
 		invlpg(upper);
 		reads(upper, second);
 		invlpg(HERE);
 		shows(HERE + 5 * PTE_SIZE, second | ALL);
-		check_fault(poke_entry(alias, lower[0] | ALL), NO_FAULT);
+		check_fault(poke_low_first(alias, lower[0] | ALL), NO_FAULT);
 		invlpg(HERE);
 		shows(HERE + 5 * PTE_SIZE, first | ALL);
 		invlpg(upper);
@@ -362,12 +363,12 @@ CASE(table_changes_level)
 		set_entry(entry(HERE, 2), 0); /* level 2 only */
 		flush();
 		check_fault(peek32(HERE, NULL), PF(0, HERE));
-		check_fault(poke_entry(alias, lower[1] | ALL), NO_FAULT);
+		check_fault(poke_low_first(alias, lower[1] | ALL), NO_FAULT);
 		invlpg(upper);
 		reads(upper, second);
 		set_entry(entry(upper, 3), 0); /* data only */
 		flush();
-		check_fault(poke_entry(alias, 0x123), NO_FAULT);
+		check_fault(poke_low_first(alias, 0x123), NO_FAULT);
 		shows(alias, 0x123);
 		check_fault(peek32(upper, NULL), PF(0, upper));
 		link_table(current_root(), HERE, 2, t);
@@ -497,19 +498,19 @@ CASE(large_page_over_its_tables)
 	for (int i = 0; i < 4; i++) {
 		u64 frame = i & 1 ? first : second;
 
-		check_fault(poke_entry(big + 0x3000 + 5 * PTE_SIZE, frame | ALL), NO_FAULT);
+		check_fault(poke_low_first(big + 0x3000 + 5 * PTE_SIZE, frame | ALL), NO_FAULT);
 		invlpg(HERE);
 		reads(HERE, frame);
 		check_fault(user_poke32(big + 0x1000, i), NO_FAULT); /* a neighbour is plain memory */
 		check_eq(*mem32(large + 0x1000), i);
 		if (pd != large + 0x6000)
 			continue;
-		check_fault(poke_entry(big + 0x6000 + level_index(HERE, 2) * 8, 0), NO_FAULT);
+		check_fault(poke_low_first(big + 0x6000 + level_index(HERE, 2) * 8, 0), NO_FAULT);
 		invlpg(HERE);
 		check_fault(peek32(HERE, NULL), PF(0, HERE));
-		check_fault(poke_entry(big + 0x6000 + level_index(HERE, 2) * 8, pt | ALL), NO_FAULT);
+		check_fault(poke_low_first(big + 0x6000 + level_index(HERE, 2) * 8, pt | ALL), NO_FAULT);
 		reads(HERE, frame);
-		check_fault(poke_entry(big + 0x6000 + level_index(big, 2) * 8, large | ALL | PTE_PS), NO_FAULT); /* its own entry */
+		check_fault(poke_low_first(big + 0x6000 + level_index(big, 2) * 8, large | ALL | PTE_PS), NO_FAULT); /* its own entry */
 		invlpg(big);
 		shows(big + 0x6000 + level_index(big, 2) * 8, large | ALL | PTE_PS);
 	}

@@ -5,7 +5,6 @@
  */
 #include "test.h"
 
-#define FLAGS (PTE_P | PTE_W | PTE_U)
 #define DR6_BS BIT(14)
 #define VECTOR 0x50
 #define MAX_STEPS 24
@@ -23,12 +22,6 @@ static bool step(struct regs *r)
 	if (steps < MAX_STEPS)
 		at[steps] = r->ip;
 	steps++;
-	return true;
-}
-
-static bool handled(struct regs *r)
-{
-	(void)r;
 	return true;
 }
 
@@ -76,7 +69,8 @@ static bool handled(struct regs *r)
 
 SEQUENCE(plain, "", S("nop") S("nop") S("mov " A "," C) S("push " A) S("pop " C))
 SEQUENCE(touch, "", S("mov (" A ")," C) S("mov " C ",(" A ")") S("mov (" B ")," C) S("nop"))
-SEQUENCE(exits, "mov %cr3," C "\n", S("mov %cr0," C) S("mov %cr3," C) S("mov " C ",%cr3") S("invlpg (" A ")") S("nop") S("outb %al,$0x80") S("nop")
+SEQUENCE(exits, "mov %cr3," C "\n",
+	 S("mov %cr0," C) S("mov %cr3," C) S("mov " C ",%cr3") S("invlpg (" A ")") S("nop") S("outb %al,$0x80") S("nop")
 	 S("mov %cr4," C) S("mov " C ",%cr4") S("nop"))
 #ifdef __x86_64__
 SEQUENCE(cpuid, "push %rbx\n", S("xor %eax,%eax") S("cpuid") S("nop") S("pop %rbx"))
@@ -109,12 +103,6 @@ static void check_sequence(guest_fn fn, const ulong *want, ulong a, ulong b)
 }
 #define run(name, a, b) check_sequence(p_##name, p_##name##_at, (a), (b))
 
-static void need_paging(void)
-{
-	if (!PT_LEVELS)
-		skip("paging is off");
-}
-
 CASE(plain)
 {
 	run(plain, 0, 0);
@@ -127,9 +115,9 @@ CASE(hidden_faults)
 	for (u32 i = 0; i < 3; i++) {
 		u64 va = WINDOW + i * 4 * PAGE_SIZE;
 
-		map_page(va, new_frame(), FLAGS);
-		map_page(va + PAGE_SIZE, new_frame(), FLAGS);
-		map_page(va + 2 * PAGE_SIZE, new_frame(), FLAGS);
+		map_page(va, new_frame(), RWU);
+		map_page(va + PAGE_SIZE, new_frame(), RWU);
+		map_page(va + 2 * PAGE_SIZE, new_frame(), RWU);
 		write_cr2(0x1230);
 		run(touch, va, va + PAGE_SIZE + 0xffe); /* the last one crosses pages */
 		check_eq(read_cr2(), 0x1230);
@@ -154,10 +142,10 @@ CASE(page_table_writes)
 	pte_t *e;
 
 	need_paging();
-	map_page(WINDOW + PAGE_SIZE, f, FLAGS);
-	e = map_page(WINDOW, f, FLAGS);
+	map_page(WINDOW + PAGE_SIZE, f, RWU);
+	e = map_page(WINDOW, f, RWU);
 	for (u32 i = 0; i < 3; i++) {
-		set_entry(e, f | FLAGS);
+		set_entry(e, f | RWU);
 		check_fault(peek32(WINDOW, NULL), NO_FAULT);
 		run(tables, (ulong)e, WINDOW + PAGE_SIZE);
 		invlpg(WINDOW);
@@ -167,7 +155,7 @@ CASE(page_table_writes)
 
 CASE(int_and_iret)
 {
-	hook(VECTOR, handled);
+	hook(VECTOR, hook_return);
 	run(int_n, 0, 0);
 	run(int_n, 0, 0);
 	check_eq(exception_count[VECTOR], 2);
@@ -189,9 +177,9 @@ CASE(rep_movs)
 		check_eq(*mem32(f), 0x64636261);
 		return;
 	}
-	map_page(WINDOW, f, FLAGS);
-	map_page(WINDOW + PAGE_SIZE, g, FLAGS);
-	map_page(WINDOW + 2 * PAGE_SIZE, h, FLAGS);
+	map_page(WINDOW, f, RWU);
+	map_page(WINDOW + PAGE_SIZE, g, RWU);
+	map_page(WINDOW + 2 * PAGE_SIZE, h, RWU);
 	run(rep, WINDOW + PAGE_SIZE - 2, WINDOW + 2 * PAGE_SIZE);
 	check_eq(mem8(f)[0xffe] | mem8(f)[0xfff] << 8 | mem8(g)[0] << 16 | mem8(g)[1] << 24, 0x64636261);
 }
@@ -210,7 +198,7 @@ CASE(user_mode)
 	u32 first = 0;
 
 	if (PT_LEVELS)
-		map_page(WINDOW, f, FLAGS);
+		map_page(WINDOW, f, RWU);
 	for (u32 i = 0; i < 3; i++) {
 		steps = without_bs = 0;
 		hook(VEC_DB, step);

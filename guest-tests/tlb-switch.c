@@ -5,37 +5,6 @@
  */
 #include "test.h"
 
-#define RWU (PTE_P | PTE_W | PTE_U)
-#define TAG_AT 0x70
-
-static u64 tagged(u32 tag)
-{
-	u64 f = new_frame();
-
-	*mem32(f + TAG_AT) = tag;
-	mem8(f)[0] = 0xc3;
-	return f;
-}
-
-static u32 tag_at(u64 va)
-{
-	u32 v = 0;
-
-	check_fault(peek32(va + TAG_AT, &v), NO_FAULT);
-	return v;
-}
-
-static void need_paging(void)
-{
-	if (!PT_LEVELS)
-		skip("paging is off");
-}
-
-static bool is_pdpte(int level)
-{
-	return PT_LEVELS == 3 && level == 3;
-}
-
 /* ---- address spaces ---------------------------------------------------------------- */
 
 /* U03: tables of a space are edited while another is in use; coming back is a flush. */

@@ -6,37 +6,6 @@
  */
 #include "test.h"
 
-#define RWU (PTE_P | PTE_W | PTE_U)
-#define TAG_AT 0x70
-
-static u64 tagged(u32 tag)
-{
-	u64 f = new_frame();
-
-	*mem32(f + TAG_AT) = tag;
-	mem8(f)[0] = 0xc3;
-	return f;
-}
-
-static u32 tag_at(u64 va)
-{
-	u32 v = 0;
-
-	check_fault(peek32(va + TAG_AT, &v), NO_FAULT);
-	return v;
-}
-
-static void need_paging(void)
-{
-	if (!PT_LEVELS)
-		skip("paging is off");
-}
-
-static bool is_pdpte(int level)
-{
-	return PT_LEVELS == 3 && level == 3;
-}
-
 /* ---- ways to flush ---------------------------------------------------------- */
 
 static void by_cr3(void) { load_cr3(read_cr3()); }
@@ -397,26 +366,9 @@ CASE(edits_in_one_part_of_a_table)
 				check_twins(WINDOW + 0x7000, WINDOW + 0x7000 + quarter * (level_size(level + 1) / 4));
 }
 
-static ulong invlpg_gs(ulong offset, ulong unused)
-{
-	(void)unused;
-	asm volatile("invlpg %%gs:(%0)" : : "r"(offset) : "memory");
-	return 0;
-}
-
-static ulong invlpg_flat(ulong va, ulong unused)
-{
-	(void)unused;
-	invlpg(va);
-	return 0;
-}
-
-static ulong load_gs(ulong selector, ulong unused)
-{
-	(void)unused;
-	asm volatile("mov %w0,%%gs" : : "r"(selector) : "memory");
-	return 0;
-}
+INSN(invlpg_gs, "invlpg %%gs:(%0)")
+INSN(invlpg_flat, "invlpg (%0)")
+INSN(load_gs, "mov %w0,%%gs")
 
 /* T09: the segment's base counts, its limit does not. */
 CASE(invlpg_with_a_segment_base)
@@ -460,12 +412,7 @@ CASE(invlpg_of_strange_addresses)
 	check_eq(tag_at(va), 0xa);
 }
 
-USER_CODE static ulong user_invlpg(ulong va, ulong unused)
-{
-	(void)unused;
-	asm volatile("invlpg (%0)" : : "r"(va) : "memory");
-	return 0;
-}
+USER_CODE INSN(user_invlpg, "invlpg (%0)")
 
 CASE(invlpg_by_user_code)
 {

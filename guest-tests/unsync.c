@@ -10,22 +10,6 @@
 #define AT(table, page) (WINDOW + (u64)(table) * LARGE_SIZE + (u64)(page) * PAGE_SIZE)
 #define FLAGS (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 
-static u64 tagged(u32 tag)
-{
-	u64 f = new_frame();
-
-	*mem32(f) = tag;
-	return f;
-}
-
-static void expect(u64 va, u32 tag)
-{
-	u32 v = 0;
-
-	check_fault(peek32(va, &v), NO_FAULT);
-	check_eq(v, tag);
-}
-
 /* U11: more tables at once than anybody keeps a list of, one entry each, then one flush. */
 CASE(many_tables_one_flush)
 {
@@ -34,13 +18,13 @@ CASE(many_tables_one_flush)
 
 	for (int i = 0; i < N; i++) {
 		e[i] = map_page(AT(i, i), a, FLAGS);
-		expect(AT(i, i), 1);
+		check_eq(tag_at(AT(i, i)), 1);
 	}
 	for (int i = 0; i < N; i++)
 		set_entry(e[i], b | FLAGS);
 	flush();
 	for (int i = 0; i < N; i++)
-		expect(AT(i, i), 2);
+		check_eq(tag_at(AT(i, i)), 2);
 }
 
 /* A burst over one table: fork, exit.  Every entry counts, upper half and last one too (S13). */
@@ -52,7 +36,7 @@ CASE(whole_table_then_flush)
 
 	for (u32 i = 0; i < PT_ENTRIES; i++) {
 		set_entry(e + i, a | FLAGS);
-		expect(AT(0, i), 1);
+		check_eq(tag_at(AT(0, i)), 1);
 	}
 	exits = hypercall(HC_STAT_EXITS, 0, 0, 0, 0);
 	for (u32 i = 0; i < PT_ENTRIES; i++)
@@ -61,7 +45,7 @@ CASE(whole_table_then_flush)
 		note("%u exits for %u writes", hypercall(HC_STAT_EXITS, 0, 0, 0, 0) - exits, PT_ENTRIES);
 	flush();
 	for (u32 i = 0; i < PT_ENTRIES; i++)
-		expect(AT(0, i), 2);
+		check_eq(tag_at(AT(0, i)), 2);
 }
 
 /* INVLPG is exact where it must be, in each half of the table, and what it saw may be undone later. */
@@ -75,14 +59,14 @@ CASE(changed_flushed_and_changed_back)
 		u32 i = pages[k];
 
 		set_entry(e + i, a | FLAGS);
-		expect(AT(0, i), 1);
+		check_eq(tag_at(AT(0, i)), 1);
 		set_entry(e + (i ^ 2), 0); /* the table is written elsewhere as well */
 		set_entry(e + i, b | FLAGS);
 		invlpg(AT(0, i));
-		expect(AT(0, i), 2);
+		check_eq(tag_at(AT(0, i)), 2);
 		set_entry(e + i, a | FLAGS);
 		flush();
-		expect(AT(0, i), 1);
+		check_eq(tag_at(AT(0, i)), 1);
 	}
 }
 
@@ -94,17 +78,17 @@ CASE(changed_back_under_two_rights)
 	pte_t *d1 = make_entry(AT(1, 0), 2);
 
 	set_entry(d1, pte_gpa(*d0) | PTE_P | PTE_U); /* read-only */
-	expect(AT(0, 3), 1);
-	expect(AT(1, 3), 1);
+	check_eq(tag_at(AT(0, 3)), 1);
+	check_eq(tag_at(AT(1, 3)), 1);
 	set_entry(e, b | FLAGS);
 	flush();
-	expect(AT(0, 3), 2);
+	check_eq(tag_at(AT(0, 3)), 2);
 	set_entry(e, a | FLAGS);
 	invlpg(AT(0, 3));
-	expect(AT(0, 3), 1); /* followed here ... */
+	check_eq(tag_at(AT(0, 3)), 1); /* followed here ... */
 	set_entry(e, b | FLAGS);
 	flush();
-	expect(AT(1, 3), 2); /* ... and must not be missed there */
+	check_eq(tag_at(AT(1, 3)), 2); /* ... and must not be missed there */
 	check_fault(poke32(AT(1, 3), 5), PF(PF_P | PF_W, AT(1, 3)));
 	set_entry(e, (a | FLAGS) & ~PTE_U);
 	flush();
@@ -118,17 +102,17 @@ CASE(edited_then_linked)
 	u64 a = tagged(1), b = tagged(2);
 	pte_t *e = map_page(AT(0, 0), a, FLAGS), *d0 = entry(AT(0, 0), 2), *d1 = make_entry(AT(1, 0), 2), d = *d0;
 
-	expect(AT(0, 0), 1);
+	check_eq(tag_at(AT(0, 0)), 1);
 	set_entry(d0, 0);
 	flush();
 	set_entry(e, b | FLAGS);
 	set_entry(d1, d);
-	expect(AT(1, 0), 2);
+	check_eq(tag_at(AT(1, 0)), 2);
 	set_entry(e, a | FLAGS); /* seen at 1 by now: old or new there, but new where it is linked first */
 	set_entry(d0, d);
-	expect(AT(0, 0), 1);
+	check_eq(tag_at(AT(0, 0)), 1);
 	flush();
-	expect(AT(1, 0), 1);
+	check_eq(tag_at(AT(1, 0)), 1);
 }
 
 /* The same one level up: what is linked anew has the edited table below it. */
@@ -143,7 +127,7 @@ CASE(edited_then_linked_higher)
 	u = *up;
 	for (u32 i = 1; i < 8; i++)
 		set_entry(e + i, a | FLAGS);
-	expect(AT(0, 0), 1);
+	check_eq(tag_at(AT(0, 0)), 1);
 	set_entry(e + 9, 0); /* the table lags by now */
 	set_entry(up, 0);
 	invlpg(AT(0, 0)); /* finds no way down */
@@ -153,7 +137,7 @@ CASE(edited_then_linked_higher)
 		invlpg(AT(0, i));
 	set_entry(up, u);
 	for (u32 i = 0; i < 8; i++)
-		expect(AT(0, i), 2);
+		check_eq(tag_at(AT(0, i)), 2);
 }
 
 /* U03: back to an address space that is known already. */
@@ -164,9 +148,9 @@ CASE(known_space_again)
 
 	f = map_at(other, AT(0, 0), b, FLAGS, 1);
 	for (u32 round = 0; round < 6; round++) {
-		expect(AT(0, 0), round & 1 ? 2 : 1);
+		check_eq(tag_at(AT(0, 0)), round & 1 ? 2 : 1);
 		use_space(other);
-		expect(AT(0, 0), round & 1 ? 1 : 2);
+		check_eq(tag_at(AT(0, 0)), round & 1 ? 1 : 2);
 		set_entry(e, (round & 1 ? a : b) | FLAGS); /* the space that is not in use */
 		set_entry(f, (round & 1 ? b : a) | FLAGS);
 		use_space(home);
@@ -185,16 +169,16 @@ CASE(tables_that_map_each_other)
 	map_page(AT(1, 1), t0, FLAGS);
 	through0 = (pte_t *)(ulong)AT(0, 1); /* writes table 1 */
 	through1 = (pte_t *)(ulong)AT(1, 1);
-	expect(AT(0, 0), 1);
-	expect(AT(1, 0), 1);
+	check_eq(tag_at(AT(0, 0)), 1);
+	check_eq(tag_at(AT(1, 0)), 1);
 	for (u32 round = 0; round < 4; round++) {
 		u64 f = round & 1 ? a : b;
 
 		set_entry(through0, f | FLAGS);
 		set_entry(through1, f | FLAGS);
 		flush();
-		expect(AT(0, 0), round & 1 ? 1 : 2);
-		expect(AT(1, 0), round & 1 ? 1 : 2);
+		check_eq(tag_at(AT(0, 0)), round & 1 ? 1 : 2);
+		check_eq(tag_at(AT(1, 0)), round & 1 ? 1 : 2);
 		set_entry(round & 2 ? e0 : through1, 0);
 		set_entry(round & 2 ? e1 : through0, 0);
 		flush();
@@ -210,7 +194,7 @@ CASE(lagging_table_becomes_a_directory)
 	pte_t *e = map_page(AT(0, 0), a, FLAGS), *up;
 	u64 table = pte_gpa(*entry(AT(0, 0), 2)), va;
 
-	expect(AT(0, 0), 1);
+	check_eq(tag_at(AT(0, 0)), 1);
 	((pte_t *)(ulong)low)[0] = a | FLAGS;
 	set_entry(e + 4, low | TABLE_FLAGS | PTE_A); /* as a leaf: maps the table `low` */
 	set_entry(e + 5, b | FLAGS);
@@ -223,16 +207,16 @@ CASE(lagging_table_becomes_a_directory)
 	set_entry(up, table | (PT_LEVELS == 3 ? PTE_P : TABLE_FLAGS));
 	flush();
 	va += 4 * LARGE_SIZE; /* `low` through the directory that is AT(0)'s page table */
-	expect(va, 1);
+	check_eq(tag_at(va), 1);
 	set_entry(e + 4, 0); /* the upper role's entry, flushed by the lower role's address and by its own */
 	invlpg(AT(0, 4));
 	invlpg(va);
 	check_fault(peek32(va, NULL), PF(0, va));
 	set_entry(e + 4, low | TABLE_FLAGS | PTE_A);
-	expect(va, 1); /* not present -> present: no flush */
+	check_eq(tag_at(va), 1); /* not present -> present: no flush */
 	((pte_t *)(ulong)low)[0] = b | FLAGS;
 	invlpg(va);
-	expect(va, 2);
+	check_eq(tag_at(va), 2);
 }
 
 /* Rights taken from many entries, as fork does: nobody writes afterwards, and D tells who did before. */

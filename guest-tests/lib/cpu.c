@@ -54,26 +54,9 @@ static void read_features(void)
 	}
 }
 
-static ulong do_cr0(ulong v, ulong unused)
-{
-	(void)unused;
-	asm volatile("mov %0,%%cr0" : : "r"(v) : "memory");
-	return 0;
-}
-
-static ulong do_cr3(ulong v, ulong unused)
-{
-	(void)unused;
-	load_cr3(v);
-	return 0;
-}
-
-static ulong do_cr4(ulong v, ulong unused)
-{
-	(void)unused;
-	asm volatile("mov %0,%%cr4" : : "r"(v) : "memory");
-	return 0;
-}
+INSN(do_cr0, "mov %0,%%cr0")
+INSN(do_cr3, "mov %0,%%cr3")
+INSN(do_cr4, "mov %0,%%cr4")
 
 static ulong do_rdmsr(ulong msr, ulong to)
 {

@@ -8,6 +8,7 @@
 
 ulong user_flags, user_stack;
 u32 exception_count[256];
+struct regs hook_regs;
 
 static hook_fn hooks[256];
 static struct fault caught;
@@ -16,6 +17,18 @@ static ulong user_result;
 void hook(u8 vector, hook_fn fn)
 {
 	hooks[vector] = fn;
+}
+
+bool hook_record(struct regs *r)
+{
+	hook_regs = *r;
+	return false;
+}
+
+bool hook_return(struct regs *r)
+{
+	hook_regs = *r;
+	return true;
 }
 
 void fault_reset(void)
@@ -63,6 +76,18 @@ struct fault user_try(guest_fn fn, ulong a, ulong b, ulong *result)
 	if (result)
 		*result = user_result;
 	return caught;
+}
+
+ulong on_stack(ulong sp, ulong fn)
+{
+#ifdef __x86_64__
+	asm volatile("mov %%rsp,%%rbx; mov %0,%%rsp; call *%1; mov %%rbx,%%rsp"
+		     : "+r"(sp), "+r"(fn) : : "rbx", "rcx", "rdx", "memory", "cc");
+#else
+	asm volatile("mov %%esp,%%ebx; mov %0,%%esp; call *%1; mov %%ebx,%%esp"
+		     : "+r"(sp), "+r"(fn) : : "ebx", "ecx", "memory", "cc");
+#endif
+	return 0;
 }
 
 bool fault_equal(struct fault a, struct fault b)

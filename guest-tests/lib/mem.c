@@ -88,47 +88,24 @@ struct fault access_at(u64 va, enum access_kind kind, enum access_who who, u32 v
 	return f;
 }
 
-struct fault peek8(u64 va, u8 *v)
-{
-	ulong r;
-	struct fault f = at_cpl0(cpl0_peek8, va, 0, &r);
-
-	if (v)
-		*v = r;
-	return f;
-}
-
-struct fault peek16(u64 va, u16 *v)
-{
-	ulong r;
-	struct fault f = at_cpl0(cpl0_peek16, va, 0, &r);
-
-	if (v)
-		*v = r;
-	return f;
-}
-
-struct fault peek32(u64 va, u32 *v)
-{
-	ulong r;
-	struct fault f = at_cpl0(cpl0_peek32, va, 0, &r);
-
-	if (v)
-		*v = r;
-	return f;
-}
+#define PEEK(name, type, at_cpl, insn) \
+	struct fault name(u64 va, type *v) \
+	{ \
+		ulong r; \
+		struct fault f = at_cpl(insn, va, 0, &r); \
+\
+		if (v) \
+			*v = r; \
+		return f; \
+	}
+PEEK(peek8, u8, at_cpl0, cpl0_peek8)
+PEEK(peek16, u16, at_cpl0, cpl0_peek16)
+PEEK(peek32, u32, at_cpl0, cpl0_peek32)
+PEEK(user_peek8, u8, at_cpl3, cpl3_peek8)
+PEEK(user_peek32, u32, at_cpl3, cpl3_peek32)
 
 #ifdef __x86_64__
-struct fault peek64(u64 va, u64 *v)
-{
-	ulong r;
-	struct fault f = at_cpl0(cpl0_peek64, va, 0, &r);
-
-	if (v)
-		*v = r;
-	return f;
-}
-
+PEEK(peek64, u64, at_cpl0, cpl0_peek64)
 struct fault poke64(u64 va, u64 v) { return at_cpl0(cpl0_poke64, va, v, NULL); }
 #else
 struct fault peek64(u64 va, u64 *v)
@@ -159,22 +136,12 @@ struct fault user_poke8(u64 va, u8 v) { return at_cpl3(cpl3_poke8, va, v, NULL);
 struct fault user_poke32(u64 va, u32 v) { return at_cpl3(cpl3_poke32, va, v, NULL); }
 struct fault user_fetch(u64 va) { return at_cpl3(cpl3_fetch, va, 0, NULL); }
 
-struct fault user_peek8(u64 va, u8 *v)
+struct fault poke_entry(u64 va, u64 value)
 {
-	ulong r;
-	struct fault f = at_cpl3(cpl3_peek8, va, 0, &r);
+	struct fault f;
 
-	if (v)
-		*v = r;
-	return f;
-}
-
-struct fault user_peek32(u64 va, u32 *v)
-{
-	ulong r;
-	struct fault f = at_cpl3(cpl3_peek32, va, 0, &r);
-
-	if (v)
-		*v = r;
-	return f;
+	if (PTE_SIZE == 4 || sizeof(ulong) == 8)
+		return PTE_SIZE == 4 ? poke32(va, value) : poke64(va, value);
+	f = poke32(va + 4, value >> 32); /* the high half first, as set_entry() does */
+	return faulted(f) ? f : poke32(va, value);
 }

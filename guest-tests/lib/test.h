@@ -94,14 +94,30 @@ struct fault try(guest_fn fn, ulong a, ulong b, ulong *result);
  * user_data[4096], and what the test maps with PTE_U.  user_flags: EFLAGS it starts with (TF, AC, IOPL).
  */
 #define USER_CODE __attribute__((section(".user.text"), noinline, used))
+
+/* A guest_fn of few instructions: %0 is a, and what they leave there the result; %1 is b. */
+#define INSN(name, text) \
+	static ulong name(ulong a, ulong b) \
+	{ \
+		asm volatile(text : "+r"(a) : "r"(b) : "memory"); \
+		return a; \
+	}
+
 struct fault user_try(guest_fn fn, ulong a, ulong b, ulong *result);
 extern ulong user_flags, user_stack; /* both reset at each case */
 extern u8 user_data[], user_stack_top[], user_exit[];
+
+ulong on_stack(ulong sp, ulong fn); /* a guest_fn: calls fn on a stack of its own, at CPL 0 */
 
 /* hook(): fn sees an exception first; true = handled, IRET; false = as usual.  NULL removes.  Reset at each case. */
 typedef bool (*hook_fn)(struct regs *r);
 void hook(u8 vector, hook_fn fn);
 extern u32 exception_count[256]; /* reset at each case */
+
+/* Two such functions: both keep in hook_regs what they saw, one goes on as usual, the other returns. */
+extern struct regs hook_regs;
+bool hook_record(struct regs *r);
+bool hook_return(struct regs *r);
 
 /* ---- accesses (mem.c) ----------------------------------------------------- */
 
@@ -119,12 +135,16 @@ struct fault poke8(u64 va, u8 v);
 struct fault poke16(u64 va, u16 v);
 struct fault poke32(u64 va, u32 v);
 struct fault poke64(u64 va, u64 v);
-struct fault fetch(u64 va);
+struct fault fetch(u64 va); /* the frame holds RET there */
+#define RET 0xc3
 struct fault user_peek8(u64 va, u8 *v);
 struct fault user_peek32(u64 va, u32 *v);
 struct fault user_poke8(u64 va, u8 v);
 struct fault user_poke32(u64 va, u32 v);
 struct fault user_fetch(u64 va);
+
+/* An entry written through a mapping of its table: one store where the mode has it. */
+struct fault poke_entry(u64 va, u64 value);
 
 /* Implicit supervisor access from CPL 3: FS is loaded with the descriptor at va (8 bytes).  put_descriptor() first. */
 void put_descriptor(u64 gpa, bool accessed); /* not accessed: the load also writes */
@@ -157,6 +177,18 @@ extern u64 default_efer; /* NXE on where the CPU has NX */
 
 void flush(void); /* CR3 reload: everything but globals */
 void flush_global(void); /* globals too, by a CR4.PGE toggle */
+
+static inline void need_paging(void)
+{
+	if (!PT_LEVELS)
+		skip("paging is off");
+}
+
+static inline void need_large(void)
+{
+	if (!cpu.pse)
+		skip("no large pages");
+}
 
 /* GDT, IDT and TSS, for tests that move or break them.  Reset at each case by cpu_reset(). */
 struct table_ptr {
@@ -196,7 +228,9 @@ typedef u64 pte_t;
 #define LARGE_SIZE (PAGE_SIZE << PT_BITS) /* 4 or 2 MiB */
 #define HUGE_SIZE (LARGE_SIZE << PT_BITS) /* 1 GiB (64, la57; cpu.page1g) */
 #define PT_ENTRIES (1u << PT_BITS)
-#define TABLE_FLAGS (PTE_P | PTE_W | PTE_U) /* of entries that the library links, PDPTEs in pae: P alone */
+#define RW (PTE_P | PTE_W)
+#define RWU (PTE_P | PTE_W | PTE_U)
+#define TABLE_FLAGS RWU /* of entries that the library links, PDPTEs in pae: P alone */
 
 /* The window: a root slot of its own; root slots from there to WINDOW_END are the test's as well. */
 #if PT_LEVELS >= 4
@@ -217,6 +251,7 @@ extern u64 arena_start, arena_end; /* at least 12 MiB, aligned to 4 MiB */
 int level_shift(int level);
 u32 level_index(u64 va, int level);
 u64 level_size(int level); /* bytes that one entry covers */
+static inline bool is_pdpte(int level) { return PT_LEVELS == 3 && level == 3; } /* a register: no A, W, U */
 u64 pte_gpa(pte_t e); /* the address field, 4 KiB granular */
 
 /* Tables of the address space in use; xxx_in: of another (root: the gpa that its CR3 holds). */
@@ -233,5 +268,18 @@ u64 new_space(void); /* a root with the library's mappings only */
 void use_space(u64 root); /* MOV CR3 */
 void link_table(u64 root, u64 va, int level, u64 table); /* entry(va, level) -> table; pae level 3 reloads CR3 */
 void print_walk(u64 va);
+
+/* ---- frames told apart (tag.c) ---------------------------------------------- */
+
+#define TAG_AT 0x70 /* where a tagged frame has its tag; it begins with a RET */
+u64 tagged(u32 tag); /* new_frame() */
+u32 tag_at(u64 va); /* checks that it can be read */
+
+/* A large page with a tag in each of its 4 KiB frames. */
+#define PIECES (LARGE_SIZE / PAGE_SIZE)
+#define piece_tag(tag, piece) ((tag) << 16 | (piece))
+u64 tagged_large(u32 tag); /* new_large() */
+void check_piece(u64 va, u32 piece, u32 want); /* va: of the large page */
+void check_pieces(u64 va, u32 tag); /* the first, the last, those around the middle, and some others */
 
 #endif
