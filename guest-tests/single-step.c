@@ -81,6 +81,8 @@ SEQUENCE(tables, "", S("movl $0,(" A ")") S("mov (" B ")," C) S("nop"))
 /* INT n clears TF and IRET brings it back: the next #DB comes after the instruction behind the INT. */
 SEQUENCE(int_n, "", S("nop") "int $0x50\n" S("nop") S("nop"))
 SEQUENCE(mov_ss, "mov %ss," C "\n", S("nop") "mov " C ",%ss\n" S("nop") S("nop"))
+/* STI holds back interrupts for one instruction, not #DB. */
+SEQUENCE(sti, "", S("nop") S("sti") S("nop") S("cli") S("sti") S("mov %cr0," C) S("sti") S("mov (" A ")," C) S("cli") S("nop"))
 SEQUENCE(rep, LOAD_REP, "78:\n .pushsection .rodata\n " WORD " 78b, 78b, 78b\n .popsection\n" S("rep movsb") S("nop"))
 
 static void check_sequence(guest_fn fn, const ulong *want, ulong a, ulong b)
@@ -164,6 +166,19 @@ CASE(int_and_iret)
 CASE(mov_ss_shadow)
 {
 	run(mov_ss, 0, 0);
+}
+
+/* Shadows of one instruction over ones that exit, and that fault invisibly. */
+CASE(sti_shadow)
+{
+	u64 f = new_frame();
+
+	for (u32 i = 0; i < 3; i++) {
+		if (PT_LEVELS)
+			map_page(WINDOW + i * PAGE_SIZE, f, RWU);
+		run(sti, PT_LEVELS ? WINDOW + i * PAGE_SIZE : f, 0);
+		check_eq(read_flags() & (EFLAGS_IF | EFLAGS_TF), 0);
+	}
 }
 
 /* One #DB for each iteration, across a page boundary, into pages never used before. */

@@ -339,3 +339,113 @@ CASE(cr2_keeps_its_value)
 	}
 	check_eq(exception_count[VEC_PF], 0);
 }
+
+/* ---- what a handler changes before the access is tried again ------------------------- */
+
+static struct {
+	void (*step[4])(void);
+	struct fault fault[4];
+	u32 count;
+	u64 away;
+} pending;
+
+static bool next_step(struct regs *r)
+{
+	if (pending.count >= ARRAY_SIZE(pending.step) || !pending.step[pending.count])
+		return false;
+	pending.fault[pending.count] = (struct fault){ .vec = r->vec, .err = r->err, .cr2 = read_cr2() };
+	pending.step[pending.count++]();
+	return true;
+}
+
+static void to_away(void) { use_space(pending.away); }
+static void clear_wp(void) { check_fault(write_cr0(default_cr0 & ~CR0_WP), NO_FAULT); }
+static void set_smep(void) { check_fault(write_cr4(default_cr4 | CR4_SMEP), NO_FAULT); }
+
+static void steps(void (*first)(void), void (*second)(void))
+{
+	memset(&pending, 0, sizeof(pending));
+	pending.step[0] = first;
+	pending.step[1] = second;
+	hook(VEC_PF, next_step);
+}
+
+/* V07: the access is judged by the space and the bits of now, not by those under which it faulted. */
+CASE(handler_changes_the_space)
+{
+	u64 a = PT_LEVELS ? tagged(0xa) : 0, b, va = WINDOW + 0x5000, home;
+	pte_t *here, *there;
+	u32 v = 0;
+
+	need_paging();
+	b = tagged(0xb);
+	home = current_root();
+	here = map_page(va, a, 0);
+	for (u32 i = 0; i < 3; i++) {
+		steps(to_away, NULL);
+		pending.away = new_space();
+		there = map_at(pending.away, va, b, RWU, 1);
+		check_fault(i & 1 ? user_peek32(va, NULL) : peek32(va + TAG_AT, &v), NO_FAULT);
+		check_eq(pending.count, 1);
+		check_fault(pending.fault[0], PF(i & 1 ? PF_U : 0, i & 1 ? va : va + TAG_AT));
+		check_eq(current_root(), pending.away);
+		check_eq(v, 0xb);
+		check_eq(*there & (PTE_A | PTE_D), PTE_A);
+		check_eq(*here, a);
+		use_space(home);
+		check_fault(peek32(va, NULL), PF(0, va)); /* the hook is at its end */
+	}
+}
+
+CASE(handler_changes_space_and_wp)
+{
+	u64 a = PT_LEVELS ? tagged(0xa) : 0, b, va = WINDOW + 0x5000, home;
+	pte_t *here, *there;
+
+	need_paging();
+	b = tagged(0xb);
+	home = current_root();
+	here = map_page(va, a, PTE_P | PTE_U); /* warm */
+	check_eq(tag_at(va), 0xa);
+	for (u32 i = 0; i < 3; i++) {
+		steps(to_away, clear_wp);
+		pending.away = new_space();
+		there = map_at(pending.away, va, b, i & 1 ? PTE_P | PTE_U : PTE_P, 1);
+		check_fault(poke32(va, 0x77 + i), NO_FAULT);
+		check_eq(pending.count, 2);
+		check_fault(pending.fault[0], PF(PF_P | PF_W, va));
+		check_fault(pending.fault[1], PF(PF_P | PF_W, va));
+		check_eq(*mem32(b), 0x77 + i);
+		check_eq(*there & (PTE_A | PTE_D), PTE_A | PTE_D);
+		check_eq(*here & PTE_D, 0);
+		check_fault(write_cr0(default_cr0), NO_FAULT);
+		check_fault(poke32(va, 0), PF(PF_P | PF_W, va));
+		use_space(home);
+		check_fault(poke32(va, 0), PF(PF_P | PF_W, va));
+	}
+}
+
+/* A right taken away meanwhile: the access that faulted for one reason faults again for another. */
+CASE(handler_takes_a_right)
+{
+	u64 b = PT_LEVELS ? tagged(0xb) : 0, va = WINDOW + 0x5000, home;
+
+	need_paging();
+	if (!cpu.smep)
+		skip("no SMEP");
+	home = current_root();
+	for (u32 i = 0; i < 3; i++) {
+		u32 bit = PT_LEVELS >= 3 && cpu.nx ? PF_I : 0;
+
+		steps(i & 1 ? set_smep : to_away, i & 1 ? to_away : set_smep);
+		pending.away = new_space();
+		map_at(pending.away, va, b, RWU, 1);
+		check_fault(fetch(va), i & 1 ? PF(PF_P | PF_I, va) : NO_FAULT);
+		check_fault(pending.fault[0], PF(bit, va));
+		if (i & 1)
+			check_fault(pending.fault[1], PF(PF_I, va));
+		check_fault(write_cr4(default_cr4), NO_FAULT);
+		check_fault(fetch(va), NO_FAULT);
+		use_space(home);
+	}
+}
