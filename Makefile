@@ -34,7 +34,7 @@ FREESTANDING := -std=gnu11 -O2 -g -ffreestanding -fno-pic -no-pie -fno-stack-pro
 
 # ---- hv ---------------------------------------------------------------------
 HV_CFLAGS := $(FREESTANDING) $(WARN) -m64 -mno-red-zone -mcmodel=small -Ihv
-SHADOW_MODES := g0_on_s3 g2_on_s2 g2_on_s3 g3_on_s3 g4_on_s4
+SHADOW_MODES := g0_on_s3 g2_on_s2 g2_on_s3 g3_on_s3 g4_on_s4 g5_on_s5
 SHADOW_SRC := $(filter-out hv/shadow/mode.c,$(wildcard hv/shadow/*.c))
 shadow_mode_flags = -DMODE_NAME=shadow_$(1) -DGUEST_LEVELS=$(patsubst g%,%,$(word 1,$(subst _, ,$(1)))) \
 	-DSHADOW_LEVELS=$(patsubst s%,%,$(word 3,$(subst _, ,$(1))))

@@ -100,11 +100,12 @@ static void edit(void)
 static u64 random_gva(void)
 {
 	static u64 last;
-	unsigned bits = sv.paging.cr4 & CR4_PAE ? 9 : 10, levels = sv.hw_long ? 4 : bits == 9 ? 3 : 2;
+	unsigned bits = sv.paging.cr4 & CR4_PAE ? 9 : 10, levels = sv.hw_long ? sv.mode->guest_levels : bits == 9 ? 3 : 2;
+	unsigned unused = 64 - 12 - levels * bits;
 	u64 gva = rnd(4096);
 
 	if (rnd(2)) /* the same page in another way */
-		return levels == 4 ? last : (u32)last;
+		return levels >= 4 ? (u64)((s64)(last << unused) >> unused) : (u32)last;
 	for (unsigned l = 0; l < levels; l++) {
 		unsigned n = levels == 3 && l == 2 ? 4 : 1u << bits, pick = rnd(4);
 		u64 i = pick < 2 ? pick : pick == 2 ? n - 1 : n / 2 + rnd(2);
@@ -113,19 +114,18 @@ static u64 random_gva(void)
 	}
 	if (!(sv.paging.cr0 & CR0_PG))
 		gva = rnd(RAM + 8) << 12;
-	if (levels == 4 && gva >> 47 & 1)
-		gva |= 0xffffull << 48;
-	return last = levels == 4 ? gva : (u32)gva;
+	return last = levels >= 4 ? (u64)((s64)(gva << unused) >> unused) : (u32)gva;
 }
 
 static void random_mode(void)
 {
 	struct shadow_paging *p = &sv.paging;
-	unsigned kind = rnd(4);
+	unsigned kind = rnd(5);
 
 	p->cr0 = CR0_PE | (kind ? CR0_PG : 0) | (rnd(3) ? CR0_WP : 0);
 	p->cr4 = (kind >= 2 ? CR4_PAE : 0) | (rnd(2) ? CR4_PSE : 0) | (rnd(3) ? 0 : CR4_SMEP) | (rnd(3) ? 0 : CR4_SMAP);
-	p->efer = (kind == 3 ? EFER_LME | EFER_LMA : 0) | (rnd(2) ? EFER_NXE : 0);
+	p->cr4 |= kind == 4 || !rnd(8) ? CR4_LA57 : 0; /* of no meaning outside long mode */
+	p->efer = (kind >= 3 ? EFER_LME | EFER_LMA : 0) | (rnd(2) ? EFER_NXE : 0);
 	p->cr3 = (TABLE0 + rnd(3)) << 12;
 	for (unsigned i = 0; i < 4; i++)
 		p->pdpte[i] = rnd(5) ? (u64)(TABLE0 + rnd(NTABLES)) << 12 | PTE_P : 0;

@@ -57,6 +57,7 @@ static bool set_msr(struct vcpu *u, u32 msr, u64 value)
 }
 
 static void dump(struct vcpu *u) { (void)u; }
+static u64 cr4_can_set(void) { return ~(u64)CR4_LA57; }
 
 /* The script: each entry sets up the next exit. */
 static void (*next_exit)(void);
@@ -72,7 +73,7 @@ static void run(struct vcpu *u)
 
 const struct vendor svm_vendor = {
 	.name = "host", .run = run, .get_seg = get_seg, .cpl = get_cpl, .get_msr = no_msr, .set_msr = set_msr,
-	.dump = dump, .queue_debug = queue_debug,
+	.dump = dump, .queue_debug = queue_debug, .cr4_can_set = cr4_can_set,
 };
 const struct vendor *vendor = &svm_vendor;
 

@@ -150,8 +150,9 @@ static void run(const char *name, unsigned levels, bool pse36, bool page1g, u8 m
 	for (unsigned c = 0; c < 32; c++) {
 		sv.paging = (struct shadow_paging){
 			.cr0 = CR0_PE | CR0_PG | (c & 1 ? CR0_WP : 0),
-			.cr4 = (levels > 2 ? CR4_PAE : 0) | (c & 2 ? CR4_PSE : 0) | (c & 4 ? CR4_SMEP : 0) | (c & 8 ? CR4_SMAP : 0),
-			.efer = (c & 16 ? EFER_NXE : 0) | (levels == 4 ? EFER_LME | EFER_LMA : 0),
+			.cr4 = (levels > 2 ? CR4_PAE : 0) | (levels == 5 ? CR4_LA57 : 0) | (c & 2 ? CR4_PSE : 0) |
+			       (c & 4 ? CR4_SMEP : 0) | (c & 8 ? CR4_SMAP : 0),
+			.efer = (c & 16 ? EFER_NXE : 0) | (levels >= 4 ? EFER_LME | EFER_LMA : 0),
 			.cr3 = (u64)TABLE(levels) << 12,
 			.pat = 0x0007040600070406ull,
 		};
@@ -174,5 +175,6 @@ int main(void)
 	run("PAE", 3, true, false, 40);
 	run("4-level, 1 GiB pages", 4, true, true, 40);
 	run("4-level, no 1 GiB pages, 46 bits", 4, true, false, 46);
+	run("5-level, 52 bits", 5, true, true, 52);
 	return tap_done();
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The guest's CPUID: the host's, through a filter of what umbra really gives.
- * Nothing that the shadow MMU lacks (PCID, LA57, protection keys), no APIC, no
- * MTRRs, and no XSAVE, since not every platform can intercept XSETBV.
+ * Nothing that the shadow MMU lacks (PCID, protection keys), no APIC, no MTRRs,
+ * and no XSAVE, since not every platform can intercept XSETBV.
  */
 #include "abi.h"
 #include "cpu.h"
 #include "exit.h"
 
 #define LEAF_EXT 0x80000000u
-#define LINEAR_BITS 48
+#define LINEAR_BITS(la57) ((la57) ? 57 : 48)
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -21,7 +21,8 @@ enum { EAX, EBX, ECX, EDX };
 #define LEAF1_ECX (BIT(0) /* SSE3 */ | BIT(13) /* CX16 */ | BIT(23) /* POPCNT */)
 #define LEAF1_ECX_HYPERVISOR BIT(31)
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | BIT(7) /* SMEP */ | BIT(20) /* SMAP */)
-#define LEAF7_ECX BIT(2) /* UMIP */
+#define LEAF7_ECX_LA57 BIT(16)
+#define LEAF7_ECX (BIT(2) /* UMIP */ | LEAF7_ECX_LA57)
 #define EXT1_ECX BIT(0) /* LAHF64 */
 #define EXT1_EDX_PAGE1G BIT(26)
 #define EXT1_EDX_SYSCALL BIT(11)
@@ -82,6 +83,8 @@ void cpuid_shadow_config(struct shadow_config *cfg)
 	cfg->pse36 = r[EDX] & PSE36;
 	from_host(LEAF_EXT + 1, 0, r);
 	cfg->page1g = r[EDX] & EXT1_EDX_PAGE1G;
+	from_host(7, 0, r);
+	cfg->la57 = r[ECX] & LEAF7_ECX_LA57 && vendor->cr4_can_set() & CR4_LA57;
 	cfg->maxphyaddr = cpuid_maxphyaddr();
 }
 
@@ -109,6 +112,9 @@ static void adjust(const struct shadow_config *cfg, u32 leaf, u32 r[4])
 		r[ECX] |= LEAF1_ECX_HYPERVISOR;
 		r[EDX] &= ~(cfg->pse36 ? 0 : PSE36);
 		break;
+	case 7:
+		r[ECX] &= ~(cfg->la57 ? 0 : LEAF7_ECX_LA57);
+		break;
 	case LEAF_EXT:
 		r[EAX] = LEAF_EXT + 8;
 		break;
@@ -116,7 +122,7 @@ static void adjust(const struct shadow_config *cfg, u32 leaf, u32 r[4])
 		r[EDX] &= ~((cfg->pse36 ? 0 : PSE36) | (cfg->page1g ? 0 : EXT1_EDX_PAGE1G));
 		break;
 	case LEAF_EXT + 8:
-		r[EAX] = cfg->maxphyaddr | LINEAR_BITS << 8;
+		r[EAX] = cfg->maxphyaddr | LINEAR_BITS(cfg->la57) << 8;
 		break;
 	}
 }

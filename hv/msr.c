@@ -69,7 +69,10 @@ static const struct msr {
 	{ MSR_EFER, read_efer, cr_write_efer },
 };
 
-/* #GP on a non-canonical address; the back end keeps the value. */
+/*
+ * #GP on a non-canonical address; the back end keeps the value.  How wide an
+ * address may be is the processor's to say, and not CR4.LA57's.
+ */
 static const u32 holds_address[] = {
 	MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_LSTAR, MSR_CSTAR, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
 };
@@ -89,6 +92,13 @@ bool msr_read(struct vcpu *v, u32 msr, u64 *value)
 	return m ? m->read(v, value) : vendor->get_msr(v, msr, value);
 }
 
+static bool is_canonical(const struct vcpu *v, u64 address)
+{
+	unsigned unused = v->vm->opt.shadow.la57 ? 64 - 57 : 64 - 48;
+
+	return (u64)((s64)(address << unused) >> unused) == address;
+}
+
 bool msr_write(struct vcpu *v, u32 msr, u64 value)
 {
 	const struct msr *m = find(msr);
@@ -96,7 +106,7 @@ bool msr_write(struct vcpu *v, u32 msr, u64 value)
 	if (m)
 		return m->write && m->write(v, value);
 	for (unsigned i = 0; i < ARRAY_SIZE(holds_address); i++)
-		if (msr == holds_address[i] && !access_canonical(v, value))
+		if (msr == holds_address[i] && !is_canonical(v, value))
 			return false;
 	return vendor->set_msr(v, msr, value);
 }

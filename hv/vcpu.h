@@ -122,6 +122,7 @@ struct vendor {
 	const char *name; /* "svm", "vmx" */
 	const char *(*probe)(void); /* NULL: usable; else why not, naming the CPUID bit or MSR */
 	const char *(*enable)(void); /* once; NULL or why not */
+	u64 (*cr4_can_set)(void); /* the bits that a guest's hardware CR4 may have */
 	bool (*vcpu_init)(struct vcpu *v); /* reset state: flat 32-bit segments; false: out of memory */
 	void (*vcpu_free)(struct vcpu *v);
 	/*
@@ -163,7 +164,7 @@ void cr_sync_hw(struct vcpu *v); /* v->hw from the guest's view and v->mmu */
 bool msr_read(struct vcpu *v, u32 msr, u64 *value); /* false: the caller queues #GP */
 bool msr_write(struct vcpu *v, u32 msr, u64 value);
 void cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4]);
-void cpuid_shadow_config(struct shadow_config *cfg); /* maxphyaddr, page1g, pse36 from the host, before the VM is made */
+void cpuid_shadow_config(struct shadow_config *cfg); /* maxphyaddr, page1g, pse36, la57 from the host, before the VM is made */
 
 static inline bool vcpu_is_long(const struct vcpu *v) { return v->efer & EFER_LMA; }
 static inline bool vcpu_is_paged(const struct vcpu *v) { return v->cr0 & CR0_PG; }

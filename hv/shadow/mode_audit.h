@@ -88,8 +88,8 @@ static unsigned audit_tree(struct shadow_vcpu *sv, const struct shadow_page *p, 
 		if (!(e.v & PTE_P))
 			continue;
 		left--;
-		if (SHADOW_LEVELS == 4 && level == 4 && i >= 256)
-			va |= 0xffffull << 48;
+		if (SHADOW_LEVELS >= 4 && level == SHADOW_LEVELS && i >= 256)
+			va |= ~0ull << (PAGE_SHIFT + SHADOW_LEVELS * SHADOW_BITS); /* canonical */
 		if (level == 1 && p->role.kind == PAGE_TABLE && unsync_is(sv->vm, p->gfn))
 			continue;
 		bad += level == 1 ? audit_translation(sv, mk_gva(va), e) : audit_tree(sv, page_child(sv->vm, e), va);

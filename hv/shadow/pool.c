@@ -8,12 +8,14 @@
  * of it: 2 pages each for the instruction, a source, a destination, and, if its
  * delivery follows, IDT, GDT, TSS, two stacks: 16 pages under 3 levels of their
  * own and a root are 49, and the stamped path of the fault in progress (4) and
- * the PAE root (1) come on top.  Round-robin with at least that many pages
- * converges: a page just made is the last to go.
+ * the PAE root (1) come on top.  In long mode delivery needs one stack and no
+ * SS descriptor: 14 pages, under 4 levels of their own and a root if there are
+ * 5 levels, are 57, and the stamped path is 5.  Round-robin with at least that
+ * many pages converges: a page just made is the last to go.
  */
 #include "private.h"
 
-_Static_assert(SHADOW_POOL_MIN >= 16 * 3 + 1 + 4 + 1, "one instruction must fit the smallest pool");
+_Static_assert(SHADOW_POOL_MIN >= 16 * 3 + 1 + 4 + 1 && SHADOW_POOL_MIN >= 14 * 4 + 1 + 5, "one instruction must fit the smallest pool");
 
 static u32 hash_bucket(const struct shadow_vm *vm, gfn_t gfn)
 {

@@ -182,7 +182,8 @@ struct shadow_mode {
 	unsigned (*audit_root)(struct shadow_vcpu *sv);
 };
 
-extern const struct shadow_mode shadow_g0_on_s3, shadow_g2_on_s2, shadow_g2_on_s3, shadow_g3_on_s3, shadow_g4_on_s4;
+extern const struct shadow_mode shadow_g0_on_s3, shadow_g2_on_s2, shadow_g2_on_s3, shadow_g3_on_s3, shadow_g4_on_s4,
+	shadow_g5_on_s5;
 
 unsigned ctl_of(const struct shadow_paging *p);
 /* CR0.WP=0: may a read-only user page become the supervisor's, until a user's fault takes it back? */

@@ -63,7 +63,7 @@ static const struct shadow_mode *mode_of(const struct shadow_vcpu *sv)
 	if (!(p->cr0 & CR0_PG))
 		return &shadow_g0_on_s3;
 	if (p->efer & EFER_LMA)
-		return &shadow_g4_on_s4;
+		return p->cr4 & CR4_LA57 ? &shadow_g5_on_s5 : &shadow_g4_on_s4;
 	if (p->cr4 & CR4_PAE)
 		return &shadow_g3_on_s3;
 	return sv->vm->cfg.g2_on_s2 ? &shadow_g2_on_s2 : &shadow_g2_on_s3;
@@ -100,7 +100,8 @@ void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
 	sv->mode = mode_of(sv);
 	sv->mode->set_root(sv);
 	sv->hw_long = sv->mode->shadow_levels >= 4;
-	sv->hw_cr4 = (sv->mode->shadow_levels == 2 ? 0 : CR4_PAE) | (paged ? sv->paging.cr4 & (CR4_SMEP | CR4_SMAP) : 0);
+	sv->hw_cr4 = (sv->mode->shadow_levels == 2 ? 0 : CR4_PAE) | (sv->mode->shadow_levels == 5 ? CR4_LA57 : 0) |
+		     (paged ? sv->paging.cr4 & (CR4_SMEP | CR4_SMAP) : 0);
 	page_owe_flush(vm);
 }
 

@@ -44,6 +44,7 @@ struct shadow_config {
 	u8 maxphyaddr; /* what CPUID tells the guest, <= the processor's */
 	bool page1g; /* guest may use 1 GiB pages */
 	bool pse36; /* guest may use PSE-36 */
+	bool la57; /* guest may use 5-level paging */
 };
 
 /* NULL when memory does not suffice: *why then says what was wanted. */

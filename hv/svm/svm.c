@@ -283,10 +283,17 @@ void svm_queue_debug(struct vcpu *v)
 		v->inject = (struct event){ .valid = true, .type = EVENT_EXCEPTION, .vector = VEC_DB };
 }
 
+/* VMRUN refuses what the processor does not have, and CPUID tells that already. */
+static u64 svm_cr4_can_set(void)
+{
+	return ~0ull;
+}
+
 const struct vendor svm_vendor = {
 	.name = "svm",
 	.probe = svm_probe,
 	.enable = svm_enable,
+	.cr4_can_set = svm_cr4_can_set,
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_free = svm_vcpu_free,
 	.run = svm_run,

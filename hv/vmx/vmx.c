@@ -174,10 +174,16 @@ static void vmx_queue_debug(struct vcpu *v)
 	vmcs_write(GUEST_PENDING_DEBUG, vmcs_read(GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
+static u64 vmx_cr4_can_set(void)
+{
+	return vmx_caps.cr4_allowed;
+}
+
 const struct vendor vmx_vendor = {
 	.name = "vmx",
 	.probe = vmx_probe,
 	.enable = vmx_enable,
+	.cr4_can_set = vmx_cr4_can_set,
 	.vcpu_init = vmx_vcpu_init,
 	.vcpu_free = vmx_vcpu_free,
 	.run = vmx_run,

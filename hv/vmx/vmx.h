@@ -23,6 +23,7 @@
 #define MSR_VMX_CR0_FIXED0 0x486
 #define MSR_VMX_CR0_FIXED1 0x487
 #define MSR_VMX_CR4_FIXED0 0x488
+#define MSR_VMX_CR4_FIXED1 0x489
 #define MSR_VMX_TRUE_PINBASED_CTLS 0x48d
 #define MSR_VMX_TRUE_PROCBASED_CTLS 0x48e
 #define MSR_VMX_TRUE_EXIT_CTLS 0x48f
@@ -177,6 +178,7 @@ struct vmx_caps {
 	bool timer, monitor_trap;
 	u32 timer_start;
 	u64 cr0_fixed, cr4_fixed; /* bits that must be 1 */
+	u64 cr4_allowed; /* bits that may be 1 */
 };
 extern struct vmx_caps vmx_caps;
 

@@ -74,6 +74,7 @@ static void read_caps(void)
 	c->entry = (u32)entry_msr() | VMENTRY_LOAD_DEBUG;
 	c->cr0_fixed = rdmsr(MSR_VMX_CR0_FIXED0);
 	c->cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0);
+	c->cr4_allowed = rdmsr(MSR_VMX_CR4_FIXED1);
 }
 
 static bool vmxon(u64 pa)
