@@ -12,8 +12,8 @@
 #define ALIAS (WINDOW + 0x20000)
 #define SLOT 300 /* of a level-2 table, for itself */
 #define REGION ((HERE & ~(LARGE_SIZE * PT_ENTRIES - 1)) + SLOT * LARGE_SIZE)
-#define PML4_SLOT 200ull
-#define FRESH (PT_LEVELS == 4 ? 150ull << 39 | 0x12345000 : WINDOW + 30 * LARGE_SIZE) /* nothing there at any level */
+#define ROOT_SLOT 200ull /* 64, la57 */
+#define FRESH (PT_LEVELS >= 4 ? 150ull << level_shift(PT_LEVELS) | 0x12345000 : WINDOW + 30 * LARGE_SIZE) /* nothing there at any level */
 #define FRAME_BITS (~0xfffull & ~PTE_NX)
 
 static u64 first, second;
@@ -93,8 +93,8 @@ static void make_recursive(u64 flags)
 
 	if (PT_LEVELS == 2)
 		set_entry(in_table(root, REGION, 2), root | flags);
-	else if (PT_LEVELS == 4)
-		set_entry((pte_t *)(ulong)root + PML4_SLOT, root | flags);
+	else if (PT_LEVELS >= 4)
+		set_entry((pte_t *)(ulong)root + ROOT_SLOT, root | flags);
 	for (u64 i = 0; PT_LEVELS == 3 && i < 4; i++) {
 		make_entry(i << 30, 2);
 		make_entry(3ull << 30, 2);
@@ -111,7 +111,7 @@ static u64 shown_at(u64 va, int level)
 	base = level == 1 ? WINDOW_BASE : WINDOW_BASE + (WINDOW_BASE >> 12) * 8;
 #else
 	for (int l = 0; l < level; l++)
-		base |= (PT_LEVELS == 2 ? level_index(REGION, 2) : PML4_SLOT) << level_shift(PT_LEVELS - l);
+		base |= (PT_LEVELS == 2 ? level_index(REGION, 2) : ROOT_SLOT) << level_shift(PT_LEVELS - l);
 #endif
 	return base + offset;
 }
@@ -201,7 +201,7 @@ CASE(entry_of_all_levels)
 		e = entry(REGION, 2);
 		at = REGION + SLOT * PAGE_SIZE + ((ulong)e & 0xfff);
 	} else {
-		at = PT_LEVELS == 2 ? shown_at(REGION, 2) : shown_at(PML4_SLOT << 39, 4);
+		at = PT_LEVELS == 2 ? shown_at(REGION, 2) : shown_at(ROOT_SLOT << level_shift(PT_LEVELS), PT_LEVELS);
 		for (int level = 1; level < PT_LEVELS; level++)
 			check_eq(level_index(at, level), level_index(at, level + 1));
 		e = entry(at, PT_LEVELS);
@@ -484,7 +484,7 @@ CASE(large_page_over_its_tables)
 	pt = large + 0x3000;
 	pd = large + 0x6000;
 	memset(mem8(pt), 0, PAGE_SIZE);
-	if (PT_LEVELS == 4) { /* the level-2 table moves there as well */
+	if (PT_LEVELS >= 4) { /* the level-2 table moves there as well */
 		memcpy(mem8(pd), mem8(table_at(HERE, 2)), PAGE_SIZE);
 		set_entry(entry(HERE, 3), pd | ALL);
 		flush();

@@ -13,7 +13,7 @@ static bool have_efer;
 u8 idt[256 * GATE_SIZE] __attribute__((aligned(4096)));
 u8 tss[4096] __attribute__((aligned(4096)));
 
-static void read_features(void)
+void cpu_read_features(void)
 {
 	u32 r[4], max, max_ext;
 
@@ -202,7 +202,6 @@ void cpu_set_defaults(void)
 
 void cpu_init(void)
 {
-	read_features();
 	cpu_reset();
 	outb(0x21, 0xff); /* PICs: nothing interrupts */
 	outb(0xa1, 0xff);

@@ -18,13 +18,26 @@ mode_entry: /* identity map of the first 32 MiB in 2 MiB pages; start() builds t
 	movl $boot_pml4 + 7, boot_pml5
 	mov %cr4, %eax
 	or $0x20, %eax /* CR4.PAE */
-	mov $boot_pml4, %ebx
-#if PT_LEVELS == 5
-	or $0x1000, %eax /* CR4.LA57 */
-	mov $boot_pml5, %ebx
-#endif
 	mov %eax, %cr4
-	mov %ebx, %cr3
+	mov $boot_pml4, %eax
+	mov %eax, %cr3
+#if PT_LEVELS == 5
+	xor %eax, %eax
+	cpuid
+	cmp $7, %eax
+	jb 3f
+	mov $7, %eax
+	xor %ecx, %ecx
+	cpuid
+	test $0x10000, %ecx /* LA57; start() says that it is missing */
+	jz 3f
+	mov %cr4, %eax
+	or $0x1000, %eax /* CR4.LA57 */
+	mov %eax, %cr4
+	mov $boot_pml5, %eax
+	mov %eax, %cr3
+3:
+#endif
 	mov $0xc0000080, %ecx
 	rdmsr
 	or $0x100, %eax /* EFER.LME */

@@ -130,10 +130,19 @@ void fatal(const char *fmt, ...)
 	power_off(UMBRA_EXIT_FAIL);
 }
 
+static void skip_all(const char *why)
+{
+	print("TAP version 14\n1..0 # SKIP %s\n# done %s/%s SKIP 0/0\n", why, test_name, mode_name);
+	power_off(UMBRA_EXIT_SKIP);
+}
+
 void start(void)
 {
 	console_init();
 	boot_read_info();
+	cpu_read_features();
+	if (PT_LEVELS == 5 && !cpu.la57)
+		skip_all("the processor has no LA57");
 	cpu_init();
 	tables_init();
 	run_cases();
