@@ -92,6 +92,30 @@ platform_load() {
 	cpu=${CPU:-$cpu}
 }
 
+# Why the platform's processor cannot run guests of a mode; empty and 0 if it can.
+mode_offered() { # mode
+	[ "$1" = la57 ] || return 0
+	case "$machine $accel $cpu" in
+	*-la57*) echo "the processor $cpu has no LA57"; return 1 ;;
+	"qemu tcg max"* | *+la57*) ;;
+	"qemu kvm host"*) grep -qw la57 /proc/cpuinfo || { echo "this machine's processor has no LA57"; return 1; } ;;
+	*) echo "the processor $cpu has no LA57"; return 1 ;;
+	esac
+}
+
+# Those tests that the platform's processor can run: $offered; which modes it cannot, and why: $left_out.
+split_tests() { # tests
+	local t why
+	offered='' left_out=''
+	for t; do
+		if why=$(mode_offered "${t#*/}"); then
+			offered+="${offered:+ }$t"
+		else
+			left_out="*/${t#*/}: $why"
+		fi
+	done
+}
+
 # Why the platform's tools cannot start it; empty and 0 if they can.
 platform_tools() {
 	if [ "$machine" = bochs ]; then
