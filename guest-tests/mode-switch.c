@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One kernel through all paging modes: off, 2-level, PAE and (by way of
- * compatibility mode) 4-level, forth and back.  32-bit builds switch in C, with
+ * compatibility mode) 4- and 5-level, forth and back.  32-bit builds switch in C, with
  * their own exception handlers; the 64-bit build leaves long mode through a
  * small interpreter of accesses.  SDM vol. 3, 4.1 "Paging Modes and Control Bits".
  */
@@ -10,9 +10,10 @@
 #define IMAGE_END (32 * MIB)
 #define VA 0x40000000ull /* in every format */
 #define VA_LONG 0x7f0000000000ull
+#define VA_LA57 0x7f000000000000ull
 #define OFF 0
 
-/* ---- tables of a format chosen at run time: 2, 3 or 4 levels ---------------- */
+/* ---- tables of a format chosen at run time: 2 to 5 levels ---------------- */
 
 static u32 index_bits(int levels) { return levels == 2 ? 10 : 9; }
 
@@ -370,12 +371,12 @@ asm(".text\n"
     "	cmp %ebx,%esi\n jne 4f\n mov %ebx,%eax\n"
     "4:	pop %esi\n pop %ebx\n ret\n");
 
-static u32 in_long_mode(u64 root, u32 low, u64 high)
+static u32 in_long_mode(u64 root, u32 low, u64 high, ulong la57)
 {
 	u32 v;
 
 	paging_off();
-	write_cr4((default_cr4 & ~CR4_PSE) | CR4_PAE);
+	check_fault(write_cr4((default_cr4 & ~CR4_PSE) | CR4_PAE | la57), NO_FAULT);
 	write_efer(read_efer() | EFER_LME);
 	write_cr3(root);
 	check_fault(write_cr0(base_cr0 | CR0_PG), NO_FAULT);
@@ -406,7 +407,7 @@ CASE(long_mode_and_back)
 		*mem32(a) = *mem32(b) = 0x600 + i;
 		paging_on(2, r2, 0);
 		check_content(VA, 0x600 + i);
-		check_eq(in_long_mode(r4, VA, VA_LONG), 0x600 + i);
+		check_eq(in_long_mode(r4, VA, VA_LONG, 0), 0x600 + i);
 		paging_on(3, r3, 0);
 		check_content(VA, 0x601 + i);
 		check_eq(*mem32(b), 0x602 + i);
@@ -416,10 +417,46 @@ CASE(long_mode_and_back)
 			continue;
 		put_at(4, r4, VA_LONG + 0x1000, 1, b | RWU);
 		*mem32(b) = 0x700;
-		check_eq(in_long_mode(r4, VA, VA_LONG + 0x1000), 0x700);
+		check_eq(in_long_mode(r4, VA, VA_LONG + 0x1000, 0), 0x700);
 		put_at(4, r4, VA_LONG, 1, b | RWU);
 	}
 	check_eq(get_at(4, r4, VA, 1), a | RWU | PTE_A | PTE_D);
+	go_home();
+}
+
+/* One frame is the root of 4 levels and a table of 5; outside long mode CR4.LA57 means nothing. */
+CASE(four_levels_and_five)
+{
+	u64 r5, r4, r3, a = new_value(0), b = new_value(0), c = new_value(0);
+
+	leave_home();
+	if (!cpu.la57)
+		skip("no LA57");
+	r4 = identity(4);
+	r3 = identity(3);
+	r5 = new_table();
+	put(5, r5, 0, r4 | RWU);
+	put_at(4, r4, VA, 1, a | RWU);
+	put_at(5, r5, VA_LA57, 1, b | RWU);
+	put_at(3, r3, VA, 1, c | RWU);
+	for (u32 i = 0; i < 3; i++) {
+		*mem32(a) = *mem32(b) = *mem32(c) = 0x100 + i;
+		put_at(4, r4, VA_LONG, 1, b | RWU); /* used by both */
+		check_eq(in_long_mode(r4, VA, VA_LONG, 0), 0x100 + i);
+		*mem32(a) = *mem32(b) = 0x200 + i;
+		check_eq(in_long_mode(r5, VA, VA_LA57, CR4_LA57), 0x200 + i);
+		*mem32(a) = 0x100 + i;
+		put_at(4, r4, VA_LONG, 1, c | RWU);
+		check_eq(in_long_mode(r5, VA, VA_LONG, CR4_LA57), 0x100 + i);
+		*mem32(a) = *mem32(c);
+		check_eq(in_long_mode(r4, VA, VA_LONG, 0), 0x102 + i);
+		paging_on(3, r3, CR4_LA57);
+		check_content(VA, 0x104 + i);
+		check_fault(poke32(VA + 4, i), NO_FAULT);
+		check_fault(write_cr4(read_cr4() & ~CR4_LA57), NO_FAULT);
+		check_content(VA + 4, i);
+	}
+	check_eq(get(5, r5, 0), r4 | RWU | PTE_A);
 	go_home();
 }
 
