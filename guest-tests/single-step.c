@@ -82,7 +82,7 @@ SEQUENCE(tables, "", S("movl $0,(" A ")") S("mov (" B ")," C) S("nop"))
 SEQUENCE(int_n, "", S("nop") "int $0x50\n" S("nop") S("nop"))
 SEQUENCE(mov_ss, "mov %ss," C "\n", S("nop") "mov " C ",%ss\n" S("nop") S("nop"))
 /* STI holds back interrupts for one instruction, not #DB. */
-SEQUENCE(sti, "", S("nop") S("sti") S("nop") S("cli") S("sti") S("mov %cr0," C) S("sti") S("mov (" A ")," C) S("cli") S("nop"))
+SEQUENCE(sti, "", S("nop") S("sti") S("nop") S("cli") S("sti") S("mov %cr3," C) S("sti") S("mov (" A ")," C) S("cli") S("nop"))
 SEQUENCE(rep, LOAD_REP, "78:\n .pushsection .rodata\n " WORD " 78b, 78b, 78b\n .popsection\n" S("rep movsb") S("nop"))
 
 static void check_sequence(guest_fn fn, const ulong *want, ulong a, ulong b)
