@@ -134,8 +134,15 @@ platform_tools() {
 
 # Every start: serial line on stdout, all else in $work, and never longer than the seconds given.
 limited() {
-	timeout --foreground -s KILL "$@" </dev/null 2>"$work/stderr"
+	timeout --foreground -s KILL "$@" </dev/null 2>"$work/stderr" &
+	echo $! >"$work/pid"
+	wait $!
 	echo $? >"$work/rc"
+}
+
+# For a trap: what timeout would do at its limit.
+stop_machine() {
+	[ ! -s "$work/pid" ] || kill -ALRM "$(cat "$work/pid")" 2>/dev/null
 }
 
 qemu_start() { # seconds, memory, more arguments
