@@ -35,4 +35,3 @@ $B/$(GT)/%/$(1).elf: $B/$(GT)/%/$(1).o $(GT)/lib/name.c $(GT)/lib/link.lds $(add
 	$$(Q)objcopy -O elf32-i386 $$@.linked $$@
 endef
 $(foreach m,flat pse pae 64 la57,$(eval $(call gt_mode_rules,$m)))
-.SECONDARY:

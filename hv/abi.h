@@ -28,7 +28,7 @@
 #define HC_STAT_EXITS 4 /* EAX = exits so far (low 32 bits) */
 #define HC_STAT_GUEST_FAULTS 5 /* EAX = #PF injected so far */
 #define HC_STAT_HIDDEN_FAULTS 6
-#define HC_RELOCATE 8 /* EBX = gfn: moved to another host frame; EAX = 1, or 0 if it is a hole */
 #define HC_MARK 7 /* EBX = n: prints "# mark n" with the counters' change since the last mark */
+#define HC_RELOCATE 8 /* EBX = gfn: moved to another host frame; EAX = 1, or 0 if it is a hole */
 
 #endif

@@ -41,7 +41,6 @@ static inline gpa_t gfn_to_gpa(gfn_t f) { return mk_gpa(f.v << PAGE_SHIFT); }
 static inline hfn_t hpa_to_hfn(hpa_t a) { return mk_hfn(a.v >> PAGE_SHIFT); }
 static inline hpa_t hfn_to_hpa(hfn_t f) { return mk_hpa(f.v << PAGE_SHIFT); }
 
-#define NO_GFN mk_gfn(~0ull)
 #define NO_HFN mk_hfn(~0ull)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

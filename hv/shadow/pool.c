@@ -22,10 +22,7 @@ static u32 hash_bucket(const struct shadow_vm *vm, gfn_t gfn)
 	return (gfn.v * 0x9e3779b97f4a7c15ull >> 40) & vm->hash_mask;
 }
 
-static bool is_hashed(const struct shadow_page *p)
-{
-	return p->role.kind == PAGE_TABLE || p->role.kind == PAGE_SPLINTER;
-}
+static bool is_hashed(union role role) { return role.kind == PAGE_TABLE || role.kind == PAGE_SPLINTER; }
 
 bool pool_init(struct shadow_vm *vm)
 {
@@ -105,7 +102,7 @@ void pool_free(struct shadow_vm *vm, struct shadow_page *p)
 	BUG_ON(p->pinned || p->role.kind == PAGE_FREE);
 	page_unlink(vm, p);
 	page_clear_all(vm, p);
-	if (is_hashed(p))
+	if (is_hashed(p->role))
 		hash_remove(vm, p);
 	if (p->role.kind == PAGE_TABLE && --vm->frames[p2m_frame(vm, p->gfn)].tables == 0)
 		unsync_forget(vm, p->gfn);
@@ -143,8 +140,7 @@ static struct shadow_page *pool_take(struct shadow_vm *vm)
 
 struct shadow_page *pool_get(struct shadow_vm *vm, gfn_t gfn, union role role, const struct shadow_mode *mode)
 {
-	bool hashed = role.kind == PAGE_TABLE || role.kind == PAGE_SPLINTER;
-	struct shadow_page *p = hashed ? pool_find(vm, gfn, role) : NULL;
+	struct shadow_page *p = is_hashed(role) ? pool_find(vm, gfn, role) : NULL;
 
 	if (p) {
 		p->stamp = vm->stamp;
@@ -155,7 +151,7 @@ struct shadow_page *pool_get(struct shadow_vm *vm, gfn_t gfn, union role role, c
 	vm->stats.shadow_allocs++;
 	if (++vm->used > vm->stats.shadow_pages_peak)
 		vm->stats.shadow_pages_peak = vm->used;
-	if (hashed)
+	if (is_hashed(role))
 		hash_insert(vm, p);
 	if (role.kind == PAGE_TABLE) {
 		/* A table from here on: no mapping of it may stay writable (I3) when its first entry is read. */

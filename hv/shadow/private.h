@@ -165,7 +165,6 @@ struct walk {
 };
 
 struct shadow_mode {
-	const char *name;
 	u8 guest_levels, shadow_levels;
 	void (*walk)(const struct shadow_vcpu *sv, gva_t gva, struct walk *w);
 	bool (*permits)(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc, u32 *error);

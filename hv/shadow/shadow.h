@@ -151,7 +151,7 @@ bool shadow_is_open(const struct shadow_vcpu *sv);
 /*
  * Emulated accesses by guest linear address, at most 4096 bytes, of any
  * alignment, across pages: all pages are checked before anything is done.
- * False: *fault is the guest's fault and nothing was changed but A bits of no page.
+ * False: *fault is the guest's fault and nothing was changed.
  */
 bool shadow_read(struct shadow_vcpu *sv, gva_t gva, void *buf, size_t len, const struct shadow_access *acc,
 		 struct shadow_fault *fault);
