@@ -30,5 +30,23 @@
 #define HC_STAT_HIDDEN_FAULTS 6
 #define HC_MARK 7 /* EBX = n: prints "# mark n" with the counters' change since the last mark */
 #define HC_RELOCATE 8 /* EBX = gfn: moved to another host frame; EAX = 1, or 0 if it is a hole */
+#define HC_BATCH 9 /* EBX = gpa of struct hc_batch[], ECX = how many (<= HC_BATCH_MAX); CPL 0 only.  EAX = how many
+		      were applied: it ends at the first that names no entry in RAM. */
+#define HC_LOG_DIRTY 10 /* EBX = 1 on, 0 off: EAX = 0.  When it goes on, all frames count as clean. */
+#define HC_LOG_READ 11 /* EBX = gfn: EAX = bit i: gfn + i was written since it was clean, i < 16; they are clean again */
+#define HC_ROM 12 /* EBX = gfn, ECX = 1: writes to it vanish from now on, 0: RAM again.  EAX = 1, or 0 for a hole */
+#define HC_SHARE 13 /* EBX, ECX = gfns with equal contents: one host frame until either is written.  EAX = 1 done */
+#define HC_FRAME_INFO 14 /* EBX = gfn: EAX = HC_FRAME_* */
+#define HC_FRAME_PRESENT 1u /* there is a host frame behind it */
+#define HC_FRAME_SHARED 2u
+#define HC_FRAME_ROM 4u
+#define HC_FRAME_TABLE 8u /* it has shadows as a table */
+
+#define HC_BATCH_MAX 512
+struct hc_batch {
+	unsigned long long table; /* gpa of a page table */
+	unsigned long long index; /* of an entry of the paging mode that is on: 4 or 8 bytes */
+	unsigned long long value;
+};
 
 #endif
