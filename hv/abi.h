@@ -28,7 +28,8 @@
 #define HC_STAT_EXITS 4 /* EAX = exits so far (low 32 bits) */
 #define HC_STAT_GUEST_FAULTS 5 /* EAX = #PF injected so far */
 #define HC_STAT_HIDDEN_FAULTS 6
-#define HC_MARK 7 /* EBX = n: prints "# mark n" with the counters' change since the last mark */
+#define HC_MARK 7 /* EBX = n: prints "# mark n name=value ...": how each counter changed since the last mark, where it
+		     did; of counters named _peak and _max the value */
 #define HC_RELOCATE 8 /* EBX = gfn: moved to another host frame; EAX = 1, or 0 if it is a hole */
 #define HC_BATCH 9 /* EBX = gpa of struct hc_batch[], ECX = how many (<= HC_BATCH_MAX); CPL 0 only.  EAX = how many
 		      were applied: it ends at the first that names no entry in RAM. */

@@ -43,16 +43,47 @@ static u32 audit(struct vcpu *v)
 	return n;
 }
 
+static bool ends(const char *name, const char *with)
+{
+	size_t n = strlen(name), w = strlen(with);
+
+	return n >= w && !strcmp(name + n - w, with);
+}
+
+struct marking {
+	struct vm *vm;
+	unsigned next; /* of vm->marks */
+};
+
+/* A peak has no change: it shows as it stands. */
+static void mark_one(void *ctx, const char *name, u64 value)
+{
+	struct marking *m = ctx;
+	u64 change;
+
+	BUG_ON(m->next == VM_MARKS);
+	change = value - m->vm->marks[m->next];
+	m->vm->marks[m->next++] = value;
+	if (ends(name, "_peak") || ends(name, "_max"))
+		change = value;
+	if (change)
+		printk(" %s=%lu", name, change);
+}
+
 static void mark(struct vm *vm, u32 n)
 {
-	u64 now[VM_MARKS] = { total_exits(vm), vm->exits[EXIT_PAGE_FAULT], stat(vm, "guest_faults"),
-			      stat(vm, "hidden_faults"), stat(vm, "table_writes") };
+	struct marking m = { vm, 0 };
+	char name[40];
 
 	output_flush(vm);
-	printk("    # mark %u exits=%lu page_faults=%lu guest_faults=%lu hidden_faults=%lu table_writes=%lu\n", n,
-	       now[0] - vm->marks[0], now[1] - vm->marks[1], now[2] - vm->marks[2], now[3] - vm->marks[3],
-	       now[4] - vm->marks[4]);
-	memcpy(vm->marks, now, sizeof(now));
+	printk("    # mark %u", n);
+	mark_one(&m, "exits", total_exits(vm));
+	for (unsigned k = 0; k < NEXITS; k++) {
+		snprintk(name, sizeof(name), "exits_%s", exit_name(k));
+		mark_one(&m, name, vm->exits[k]);
+	}
+	shadow_stats(vm->mem, mark_one, &m);
+	printk("\n");
 }
 
 static u32 call(struct vcpu *v)

@@ -28,7 +28,7 @@ struct vm_output { /* output.c: the line being printed, and the guest's TAP so f
 	char skip[100]; /* "1..0 # SKIP" this */
 };
 
-#define VM_MARKS 5 /* counters of HC_MARK */
+#define VM_MARKS 160 /* counters of HC_MARK, at most */
 
 struct vm {
 	const char *name; /* "access/pae": first word of the module's string, folders and .elf dropped */
