@@ -100,6 +100,26 @@ hfn_t host_alloc(void)
 }
 
 void host_free(hfn_t f) { host_free_run(f, 1); }
+
+/* No devices here. */
+bool host_is_device(hfn_t f)
+{
+	(void)f;
+	return false;
+}
+
+void host_device_read(hpa_t at, void *buf, size_t len)
+{
+	(void)buf;
+	BUG("read of %zu bytes from a device at %#llx", len, (unsigned long long)at.v);
+}
+
+void host_device_write(hpa_t at, const void *buf, size_t len)
+{
+	(void)buf;
+	BUG("write of %zu bytes to a device at %#llx", len, (unsigned long long)at.v);
+}
+
 u64 host_used(void) { return used; }
 void host_limit(u64 frames) { limit = frames; }
 

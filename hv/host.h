@@ -35,6 +35,12 @@ void host_free(hfn_t f);
 hfn_t host_alloc_run(u64 frames);
 void host_free_run(hfn_t f, u64 frames);
 
+/* Is there something on the bus that is not RAM of the machine: a device, ROM, ACPI tables?  What nobody claims counts too. */
+bool host_is_device(hfn_t f);
+/* Frames of devices are not in the direct map.  An access of 1, 2, 4 or 8 aligned bytes reaches the device as one. */
+void host_device_read(hpa_t at, void *buf, size_t len);
+void host_device_write(hpa_t at, const void *buf, size_t len);
+
 int host_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap); /* as snprintk() */
 
 void *memcpy(void *d, const void *s, size_t n);

@@ -5,10 +5,12 @@
  * there, the boot loader's things below 1 MiB stay); RAM above is mapped only.
  *
  * Address space: the image's 8 MiB one to one, text read-only, page 0 and the
- * stack's guard page absent; all RAM at HPA_BASE.
+ * stack's guard page absent; all RAM at HPA_BASE; a device's page, while hv
+ * reads or writes it for a guest, at DEVICE_WINDOW.
  */
 #include "base.h"
 #include "cpu.h"
+#include "exit.h"
 
 #define FRAMES (BIT(32) >> PAGE_SHIFT)
 #define LOW_END 0x100000ull
@@ -16,12 +18,15 @@
 #define SIZE_2M BIT(21)
 #define SIZE_1G BIT(30)
 #define DIRECT_MAP_SIZE BIT(39) /* one PML4 entry */
+#define DEVICE_WINDOW (HPA_BASE + DIRECT_MAP_SIZE)
 
 extern const u8 image_start[], image_data[], image_end[], boot_stack_guard[];
 
 static u64 used[FRAMES / 64]; /* a set bit: taken, or no RAM */
 static u64 frames_free;
 static u64 hint; /* no free frame below */
+static u64 *device_entry; /* maps DEVICE_WINDOW */
+static u64 physical_end; /* of what the processor can address */
 
 static bool is_used(u64 f)
 {
@@ -131,6 +136,82 @@ static void find_frames(void)
 		reserve(b->modules[i].start.v, b->modules[i].start.v + b->modules[i].size);
 }
 
+/* ---- devices, for a guest that may have them ---- */
+
+static bool overlaps(u64 start, u64 end, hfn_t f)
+{
+	u64 at = hfn_to_hpa(f).v;
+
+	return start < at + PAGE_SIZE && at < end;
+}
+
+/* A module may lie in what the map calls reserved, and is no device all the same. */
+bool host_is_device(hfn_t f)
+{
+	const struct boot_info *b = &boot_info;
+
+	if (f.v >= physical_end >> PAGE_SHIFT || overlaps((u64)image_start, (u64)image_end, f))
+		return false;
+	for (u32 i = 0; i < b->nregions; i++)
+		if (b->regions[i].ram && overlaps(b->regions[i].start, b->regions[i].end, f))
+			return false;
+	for (u32 i = 0; i < b->nmodules; i++)
+		if (overlaps(b->modules[i].start.v, b->modules[i].start.v + b->modules[i].size, f))
+			return false;
+	return true;
+}
+
+/* The bytes from `at` on that one access may take. */
+static size_t access_size(hpa_t at, size_t len)
+{
+	size_t n = 8;
+
+	while (n > len || at.v % n)
+		n /= 2;
+	return n;
+}
+
+static void *map_device(hpa_t at)
+{
+	*device_entry = (at.v & ~(PAGE_SIZE - 1)) | PTE_P | PTE_W | PTE_PCD | PTE_PWT;
+	invlpg(DEVICE_WINDOW);
+	return (void *)(DEVICE_WINDOW + at.v % PAGE_SIZE);
+}
+
+void host_device_read(hpa_t at, void *buf, size_t len)
+{
+	for (size_t n; len; len -= n, at.v += n, buf = (u8 *)buf + n) {
+		volatile void *p = map_device(at);
+		u64 value = 0;
+
+		n = access_size(at, len);
+		switch (n) {
+		case 1: value = *(volatile u8 *)p; break;
+		case 2: value = *(volatile u16 *)p; break;
+		case 4: value = *(volatile u32 *)p; break;
+		case 8: value = *(volatile u64 *)p; break;
+		}
+		memcpy(buf, &value, n);
+	}
+}
+
+void host_device_write(hpa_t at, const void *buf, size_t len)
+{
+	for (size_t n; len; len -= n, at.v += n, buf = (const u8 *)buf + n) {
+		volatile void *p = map_device(at);
+		u64 value = 0;
+
+		n = access_size(at, len);
+		memcpy(&value, buf, n);
+		switch (n) {
+		case 1: *(volatile u8 *)p = value; break;
+		case 2: *(volatile u16 *)p = value; break;
+		case 4: *(volatile u32 *)p = value; break;
+		case 8: *(volatile u64 *)p = value; break;
+		}
+	}
+}
+
 /* ---- page tables; until they are loaded, all below 4 GiB is mapped one to one ---- */
 
 static u64 *new_table(void)
@@ -201,11 +282,14 @@ void mem_init(void)
 	pml4 = new_table();
 	map_image(pml4, nx);
 	pdpt = table_below(&pml4[HPA_BASE >> 39 & 511]);
+	device_entry = table_below(table_below(table_below(&pml4[DEVICE_WINDOW >> 39 & 511])));
 	for (u32 i = 0; i < boot_info.nregions; i++)
 		if (boot_info.regions[i].ram)
 			map_ram(pdpt, boot_info.regions[i].start, boot_info.regions[i].end, nx);
 	/* modules may lie in what the map calls reserved */
 	for (u32 i = 0; i < boot_info.nmodules; i++)
 		map_ram(pdpt, boot_info.modules[i].start.v, boot_info.modules[i].start.v + boot_info.modules[i].size, nx);
+	device_entry = host_ptr(hpa_to_hfn(mk_hpa((u64)device_entry)));
+	physical_end = BIT(cpuid_maxphyaddr());
 	write_cr3((u64)pml4);
 }
