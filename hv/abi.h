@@ -2,7 +2,7 @@
 /*
  * What a guest and umbra agree on, for both sides: the hypercall door, found
  * through CPUID leaf 0x40000000 (EBX ECX EDX = "umbraumbraum", EAX = highest
- * leaf 0x40000001; leaf 0x40000001 EAX: 1 = use VMMCALL, 2 = use VMCALL).
+ * leaf 0x40000001; leaf 0x40000001 EAX: 1 = use VMMCALL, 2 = use VMCALL, EBX: UMBRA_FEATURE_*).
  *
  * EAX = number, EBX ECX EDX ESI = arguments; EAX = result, HC_ENOSYS if unknown.
  * Any CPL.  The debug-exit port works as in QEMU: value 0x10 pass, 0x11 fail, 0x12 skip.
@@ -14,6 +14,8 @@
 #define UMBRA_CPUID_EBX 0x72626d75 /* "umbr" */
 #define UMBRA_CPUID_ECX 0x626d7561 /* "aumb" */
 #define UMBRA_CPUID_EDX 0x6d756172 /* "raum" */
+
+#define UMBRA_FEATURE_DEVICES 1 /* devices=pass: ports, MMIO and interrupts are the machine's */
 
 #define UMBRA_PORT_EXIT 0xf4
 #define UMBRA_EXIT_PASS 0x10

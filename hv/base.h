@@ -47,11 +47,15 @@ void console_drain(void);
 /* ---- idt.c ---- */
 void idt_init(void);
 void idt_tick(bool on); /* the periodic interrupt that brings a hanging guest back */
+void idt_reset_pic(void); /* masked, nothing in service */
+/* Takes an interrupt that waits from its controller, in a guest's name: the vector, or -1. */
+int idt_take(void);
 u64 idt_ticks(void);
 
 /* ---- clock.c ---- */
 void clock_init(void); /* measures the TSC */
 void clock_tick_start(void); /* sets PIT channel 0 going */
+void clock_tick_stop(void); /* ... back to the 18.2 Hz of firmware */
 
 /* ---- panic.c ---- */
 struct trap_frame;
@@ -63,7 +67,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void panic_bail(const char *fmt,
 /* ---- options.c ---- */
 enum option_id {
 	OPT_CONSOLE, OPT_VENDOR, OPT_ONLY, OPT_STATS, OPT_POLICY, OPT_OOS, OPT_CHAOS, OPT_WPROT, OPT_P2M, OPT_POOL, OPT_AUDIT, OPT_G2,
-	OPT_MEM, OPT_SEED, OPT_LIMIT, OPT_REFAULTS, OPT_OUTPUT, OPT_HELP, NOPTIONS,
+	OPT_MEM, OPT_DEVICES, OPT_SEED, OPT_LIMIT, OPT_REFAULTS, OPT_OUTPUT, OPT_HELP, NOPTIONS,
 };
 
 struct options {
@@ -91,6 +95,7 @@ void output_flush(struct vm *vm); /* ends a line that the guest left open */
 void output_verdict(struct vm *vm); /* VM_PASS holds only if the guest's own TAP says so */
 
 /* ---- vm.c ---- */
+bool vm_over_time(const struct vm *vm);
 enum vm_result vm_run_module(const struct boot_module *m, const struct options *global, unsigned number);
 void vm_name(const char *string, char *name, size_t size);
 

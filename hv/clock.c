@@ -8,6 +8,7 @@
 #define PIT_CH2 0x42
 #define PIT_COMMAND 0x43
 #define PIT_CH0_RATE 0x34 /* both bytes, mode 2 */
+#define PIT_CH0_SQUARE 0x36 /* both bytes, mode 3 */
 #define PIT_CH2_ONCE 0xb0 /* both bytes, mode 0 */
 #define PORT_B 0x61
 #define PORT_B_GATE2 BIT(0)
@@ -46,11 +47,19 @@ void clock_init(void)
 		printk("# PIT channel 2 does not count: time limits take the TSC for 1 GHz\n");
 }
 
-void clock_tick_start(void)
+static void set_channel0(u8 mode, u16 count)
 {
-	u32 count = PIT_HZ / TICK_HZ;
-
-	outb(PIT_COMMAND, PIT_CH0_RATE);
+	outb(PIT_COMMAND, mode);
 	outb(PIT_CH0, count);
 	outb(PIT_CH0, count >> 8);
+}
+
+void clock_tick_start(void)
+{
+	set_channel0(PIT_CH0_RATE, PIT_HZ / TICK_HZ);
+}
+
+void clock_tick_stop(void)
+{
+	set_channel0(PIT_CH0_SQUARE, 0);
 }

@@ -47,6 +47,11 @@ void console_init(u16 port)
 	outb(port + UART_MCR, 3);
 }
 
+bool console_owns(u16 port)
+{
+	return port >= uart && port < uart + 8;
+}
+
 static void send(char c)
 {
 	if (wait_for(LSR_THRE))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The guest's CPUID: the host's, through a filter of what umbra really gives.
- * Nothing that the shadow MMU lacks (PCID, protection keys), no APIC, no MTRRs,
- * and no XSAVE, since not every platform can intercept XSETBV.
+ * Nothing that the shadow MMU lacks (PCID, protection keys), no APIC but for a
+ * guest that has the machine, no MTRRs, and no XSAVE, since not every platform
+ * can intercept XSETBV.
  */
 #include "abi.h"
 #include "cpu.h"
@@ -18,6 +19,9 @@ enum { EAX, EBX, ECX, EDX };
 	 BIT(5) /* MSR */ | BIT(6) /* PAE */ | BIT(8) /* CX8 */ | BIT(13) /* PGE */ | BIT(15) /* CMOV */ |     \
 	 BIT(16) /* PAT */ | BIT(17) /* PSE36 */ | BIT(23) /* MMX */ | BIT(24) /* FXSR */)
 #define LEAF1_EDX (LEAF1_EDX_SHARED | BIT(11) /* SEP */ | BIT(19) /* CLFSH */ | BIT(25) /* SSE */ | BIT(26) /* SSE2 */)
+#define LEAF1_EBX_CLFLUSH 0xff00u
+#define LEAF1_EBX_APIC_ID 0xff000000u
+#define LEAF1_EDX_APIC BIT(9)
 #define LEAF1_ECX (BIT(0) /* SSE3 */ | BIT(13) /* CX16 */ | BIT(23) /* POPCNT */)
 #define LEAF1_ECX_HYPERVISOR BIT(31)
 #define LEAF7_EBX (BIT(0) /* FSGSBASE */ | BIT(7) /* SMEP */ | BIT(20) /* SMAP */)
@@ -37,7 +41,7 @@ static const struct filter {
 	u32 keep[4];
 } filters[] = {
 	{ 0, { ~0u, ~0u, ~0u, ~0u } },
-	{ 1, { ~0u, 0xff00 /* CLFLUSH size */, LEAF1_ECX, LEAF1_EDX } },
+	{ 1, { ~0u, LEAF1_EBX_CLFLUSH | LEAF1_EBX_APIC_ID, LEAF1_ECX, LEAF1_EDX | LEAF1_EDX_APIC } },
 	{ 7, { 0, LEAF7_EBX, LEAF7_ECX, 0 } },
 	{ LEAF_EXT, { ~0u, ~0u, ~0u, ~0u } },
 	{ LEAF_EXT + 1, { ~0u, 0, EXT1_ECX, EXT1_EDX } },
@@ -88,7 +92,7 @@ void cpuid_shadow_config(struct shadow_config *cfg)
 	cfg->maxphyaddr = cpuid_maxphyaddr();
 }
 
-static void hypervisor_leaf(u32 leaf, u32 r[4])
+static void hypervisor_leaf(const struct vm *vm, u32 leaf, u32 r[4])
 {
 	memset(r, 0, 4 * sizeof(r[0]));
 	if (leaf == UMBRA_CPUID_BASE) {
@@ -98,12 +102,15 @@ static void hypervisor_leaf(u32 leaf, u32 r[4])
 		r[EDX] = UMBRA_CPUID_EDX;
 	} else if (leaf == UMBRA_CPUID_BASE + 1) {
 		r[EAX] = vendor == &svm_vendor ? 1 : 2;
+		r[EBX] = vm_owns_machine(vm) ? UMBRA_FEATURE_DEVICES : 0;
 	}
 }
 
 /* What this VM's configuration takes away, and what hv itself says. */
-static void adjust(const struct shadow_config *cfg, u32 leaf, u32 r[4])
+static void adjust(const struct vm *vm, u32 leaf, u32 r[4])
 {
+	const struct shadow_config *cfg = &vm->opt.shadow;
+
 	switch (leaf) {
 	case 0:
 		r[EAX] = MIN(r[EAX], 7u);
@@ -111,6 +118,10 @@ static void adjust(const struct shadow_config *cfg, u32 leaf, u32 r[4])
 	case 1:
 		r[ECX] |= LEAF1_ECX_HYPERVISOR;
 		r[EDX] &= ~(cfg->pse36 ? 0 : PSE36);
+		if (!vm_owns_machine(vm)) {
+			r[EBX] &= LEAF1_EBX_CLFLUSH;
+			r[EDX] &= ~LEAF1_EDX_APIC;
+		}
 		break;
 	case 7:
 		r[ECX] &= ~(cfg->la57 ? 0 : LEAF7_ECX_LA57);
@@ -130,11 +141,11 @@ static void adjust(const struct shadow_config *cfg, u32 leaf, u32 r[4])
 void cpuid_guest(struct vcpu *v, u32 leaf, u32 subleaf, u32 out[4])
 {
 	if (leaf >> 8 == UMBRA_CPUID_BASE >> 8) {
-		hypervisor_leaf(leaf, out);
+		hypervisor_leaf(v->vm, leaf, out);
 		return;
 	}
 	from_host(leaf, subleaf, out);
-	adjust(&v->vm->opt.shadow, leaf, out);
+	adjust(v->vm, leaf, out);
 }
 
 u64 cpuid_efer_legal(struct vcpu *v)

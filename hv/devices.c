@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The guest's machine: a 16550 that is always ready to send and never has
- * anything to read, the debug-exit port, port 0xe9.  All else is an empty bus.
+ * anything to read, the debug-exit port, port 0xe9.  All else is an empty bus,
+ * or with devices=pass the machine's own (passthrough.c).
  */
 #include "abi.h"
 #include "base.h"
 
 #define COM1 0x3f8
 #define PORT_E9 0xe9
+#define PORT_BOCHS_SHUTDOWN 0x8900
 #define LCR_DLAB 0x80
 #define IIR_NONE 1
 #define LSR_EMPTY 0x60 /* THR empty, transmitter empty */
@@ -86,11 +88,33 @@ static void out_byte(struct vm *vm, u16 port, u8 value)
 		output_byte(vm, value);
 }
 
+/* Ports that nobody but devices.c answers.  QEMU's debug-exit takes four. */
+static bool is_emulated(const struct vm *vm, u16 port, u8 size)
+{
+	if (!vm_owns_machine(vm))
+		return true;
+	for (u8 i = 0; i < size; i++) {
+		u16 p = port + i;
+
+		if ((p >= COM1 && p < COM1 + 8) || console_owns(p) || (p >= UMBRA_PORT_EXIT && p < UMBRA_PORT_EXIT + 4) ||
+		    p == PORT_E9 || p == PORT_BOCHS_SHUTDOWN)
+			return true;
+	}
+	return false;
+}
+
+bool device_keeps(const struct vm *vm, u16 port)
+{
+	return is_emulated(vm, port, 1) || passthrough_filters(port);
+}
+
 /* A wider access reaches neighbouring byte ports, as on an ISA bus. */
 u32 device_in(struct vm *vm, u16 port, u8 size)
 {
 	u32 value = 0;
 
+	if (!is_emulated(vm, port, size))
+		return passthrough_in(port, size);
 	for (unsigned i = 0; i < size; i++)
 		value |= (u32)in_byte(vm, port + i) << 8 * i;
 	return value;
@@ -112,6 +136,10 @@ void device_out(struct vm *vm, u16 port, u8 size, u32 value)
 {
 	if (port == UMBRA_PORT_EXIT) {
 		debug_exit(vm, value);
+		return;
+	}
+	if (!is_emulated(vm, port, size)) {
+		passthrough_out(vm, port, size, value);
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)

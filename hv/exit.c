@@ -4,6 +4,7 @@
  * until the VM has a result.  An event whose delivery an exit cut short goes
  * in again, unless a handler makes the guest's own exception of it.
  */
+#include "base.h"
 #include "exit.h"
 
 static void insn_done(struct vcpu *v, u8 opcode_bytes)
@@ -14,6 +15,18 @@ static void insn_done(struct vcpu *v, u8 opcode_bytes)
 static void nothing(struct vcpu *v)
 {
 	(void)v; /* the host has had its interrupt; event_prepare() looks at windows anew */
+}
+
+static void intr(struct vcpu *v)
+{
+	if (v->vm->opt.devices == DEVICES_RELAY && v->rflags & RFLAGS_IF && !v->intr_shadow)
+		passthrough_relay(v);
+}
+
+static void nmi(struct vcpu *v)
+{
+	if (vm_owns_machine(v->vm))
+		event_nmi(v);
 }
 
 static void exception(struct vcpu *v)
@@ -44,13 +57,17 @@ static bool can_wake(const struct vcpu *v)
 	       (v->pending_intr.valid && (v->rflags & RFLAGS_IF));
 }
 
-/* No device of a guest ever interrupts: what does not wake it now never will. */
+/* No device that hv emulates ever interrupts: what does not wake the guest now never will. */
 static void hlt(struct vcpu *v)
 {
 	bool trap = v->rflags & RFLAGS_TF;
 
 	insn_done(v, 1);
-	if (!trap && !can_wake(v))
+	if (trap || can_wake(v))
+		return;
+	if (vm_owns_machine(v->vm) && v->rflags & RFLAGS_IF)
+		passthrough_wait(v);
+	else
 		vm_fail(v->vm, "guest halted with interrupts %s", v->rflags & RFLAGS_IF ? "on, and none can come" : "off");
 }
 
@@ -121,8 +138,8 @@ static void (*const handlers[NEXITS])(struct vcpu *v) = {
 	[EXIT_PAGE_FAULT] = fault_page,
 	[EXIT_EXCEPTION] = exception,
 	[EXIT_DEBUG] = fault_stepped,
-	[EXIT_INTR] = nothing,
-	[EXIT_NMI] = nothing,
+	[EXIT_INTR] = intr,
+	[EXIT_NMI] = nmi,
 	[EXIT_INTR_WINDOW] = nothing,
 	[EXIT_NMI_WINDOW] = nothing,
 	[EXIT_CPUID] = cpuid,
@@ -187,7 +204,7 @@ static void check_limits(struct vcpu *v)
 	struct vm *vm = v->vm;
 	const char *why = NULL;
 
-	if (vm->opt.limit_ms && clock_ms(vm->start_tsc) > vm->opt.limit_ms)
+	if (vm_over_time(vm))
 		vm_fail(vm, "time limit of %llu ms at rip %#llx", (unsigned long long)vm->opt.limit_ms,
 			(unsigned long long)v->rip);
 	shadow_chaos(&v->mmu);

@@ -13,6 +13,7 @@
 
 /* console.c: 16550, polled */
 void console_init(u16 port);
+bool console_owns(u16 port); /* one of its ports? */
 void console_putc(char c); /* raw byte, "\n" becomes "\r\n" */
 /* Writes one line's worth of text; %s %c %d %u %x %lu %lx %llx %llu %p, flags 0 - # and width. */
 void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

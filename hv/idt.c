@@ -21,13 +21,19 @@ struct gate {
 	u32 offset32, reserved;
 };
 
-extern const u8 trap_stubs[256][16];
+extern const u8 trap_stubs[256][16], take_stubs[256][16];
 
 static struct gate idt[256];
+static struct gate take_idt[256]; /* for idt_take(): a guest chooses its vectors, and may choose those of exceptions */
 static u64 ticks;
+s64 idt_taken; /* trap.S */
 
-static void init_pic(void)
+void idt_reset_pic(void)
 {
+	for (unsigned i = 0; i < 8; i++) {
+		outb(PIC2, PIC_EOI);
+		outb(PIC1, PIC_EOI);
+	}
 	outb(PIC1, 0x11);
 	outb(PIC1 + 1, PIC_VECTORS);
 	outb(PIC1 + 1, 4);
@@ -40,17 +46,37 @@ static void init_pic(void)
 	outb(PIC2 + 1, 0xff);
 }
 
+static struct gate make_gate(const u8 *stub, u8 ist)
+{
+	u64 a = (u64)stub;
+
+	return (struct gate){ a, 0x08, ist, 0x8e, a >> 16, a >> 32, 0 };
+}
+
 void idt_init(void)
 {
 	struct descriptor_pointer p = { sizeof(idt) - 1, (u64)idt };
 
 	for (unsigned i = 0; i < 256; i++) {
-		u64 a = (u64)trap_stubs[i];
-
-		idt[i] = (struct gate){ a, 0x08, i == VEC_DF ? IST_FATAL : 0, 0x8e, a >> 16, a >> 32, 0 };
+		idt[i] = make_gate(trap_stubs[i], i == VEC_DF ? IST_FATAL : 0);
+		take_idt[i] = make_gate(take_stubs[i], 0);
 	}
+	take_idt[VEC_DB] = idt[VEC_DB];
+	take_idt[VEC_NMI] = idt[VEC_NMI];
+	take_idt[VEC_MC] = idt[VEC_MC];
 	lidt(&p);
-	init_pic();
+	idt_reset_pic();
+}
+
+int idt_take(void)
+{
+	struct descriptor_pointer own = { sizeof(idt) - 1, (u64)idt }, take = { sizeof(take_idt) - 1, (u64)take_idt };
+
+	idt_taken = -1;
+	lidt(&take);
+	__asm__ volatile("sti; nop; cli" ::: "memory");
+	lidt(&own);
+	return idt_taken;
 }
 
 void idt_tick(bool on)

@@ -58,12 +58,33 @@ static bool write_misc_enable(struct vcpu *v, u64 value)
 	return value == MISC_ENABLE_FAST_STRINGS;
 }
 
+/* The local APIC is the machine's; it may be switched on, not moved. */
+static bool read_apic_base(struct vcpu *v, u64 *value)
+{
+	if (!vm_owns_machine(v->vm))
+		return false;
+	*value = rdmsr(MSR_APIC_BASE);
+	return true;
+}
+
+static bool write_apic_base(struct vcpu *v, u64 value)
+{
+	u64 now;
+
+	if (!read_apic_base(v, &now) || (now ^ value) & ~APIC_BASE_EN)
+		return false;
+	if (now != value)
+		wrmsr(MSR_APIC_BASE, value);
+	return true;
+}
+
 static const struct msr {
 	u32 index;
 	bool (*read)(struct vcpu *v, u64 *value);
 	bool (*write)(struct vcpu *v, u64 value);
 } msrs[] = {
 	{ MSR_TSC, read_tsc, NULL },
+	{ MSR_APIC_BASE, read_apic_base, write_apic_base },
 	{ MSR_MISC_ENABLE, read_misc_enable, write_misc_enable },
 	{ MSR_PAT, read_pat, write_pat },
 	{ MSR_EFER, read_efer, cr_write_efer },

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* 256 ways into trap_handler(): each pushes an error code, if the processor did not, and its vector. */
+/*
+ * 256 ways into trap_handler(): each pushes an error code, if the processor did
+ * not, and its vector.  And 256 for idt_take(): each leaves its vector behind.
+ */
 	.text
 	.globl trap_stubs
 	.balign 16
@@ -51,6 +54,23 @@ trap_common:
 	pop %rcx
 	pop %rax
 	add $16, %rsp
+	iretq
+
+/* Interrupts alone come here: no error code.  One is enough: IF is off on the way back (idt_take()). */
+	.globl take_stubs
+	.balign 16
+take_stubs:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	push $vector
+	jmp take_common
+	.set vector, vector + 1
+	.endr
+
+take_common:
+	pop idt_taken
+	andl $~0x200, 16(%rsp)
 	iretq
 
 	.section .note.GNU-stack, "", @progbits

@@ -60,15 +60,31 @@ static bool prepare(struct vm *vm, const struct boot_module *m)
 	return !why;
 }
 
+bool vm_over_time(const struct vm *vm)
+{
+	return vm->opt.limit_ms && clock_ms(vm->start_tsc) > vm->opt.limit_ms;
+}
+
+static void run_vcpu(struct vm *vm)
+{
+	bool own = vm_owns_machine(vm);
+
+	if (own)
+		passthrough_begin();
+	idt_tick(!own);
+	vcpu_run(&vm->vcpu);
+	idt_tick(false);
+	if (own)
+		passthrough_end();
+}
+
 static void run(struct vm *vm)
 {
 	const char *why = NULL;
 
 	panic_vcpu(&vm->vcpu);
 	vm->start_tsc = rdtsc();
-	idt_tick(true);
-	vcpu_run(&vm->vcpu);
-	idt_tick(false);
+	run_vcpu(vm);
 	if (shadow_is_open(&vm->vcpu.mmu))
 		shadow_close(&vm->vcpu.mmu);
 	if (vm->opt.shadow.audit && shadow_audit(&vm->vcpu.mmu, &why) && vm->result != VM_FAIL) {

@@ -66,7 +66,27 @@ static void init_controls(struct svm_vcpu *a)
 	c->iopm_pa = hfn_to_hpa(a->iopm).v;
 	c->msrpm_pa = hfn_to_hpa(a->msrpm).v;
 	c->asid = 1;
-	c->vintr = V_INTR_MASKING;
+	a->vintr = V_INTR_MASKING;
+}
+
+/*
+ * A guest with the machine: EFLAGS.IF is its own, and interrupts go through its
+ * IDT, or exit when it is ready for one (relay).  PAUSE shows the time limit to one that spins.
+ */
+static void open_machine(const struct vm *vm, struct svm_vcpu *a)
+{
+	u8 *iopm = host_ptr(a->iopm);
+
+	if (!vm_owns_machine(vm))
+		return;
+	a->direct = vm->opt.devices == DEVICES_PASS;
+	a->vintr = 0;
+	if (a->direct)
+		a->vmcb->c.intercept1 &= ~INTERCEPT_INTR;
+	a->vmcb->c.intercept1 |= INTERCEPT_PAUSE;
+	for (u32 port = 0; port < 0x10000; port++)
+		if (!device_keeps(vm, port))
+			iopm[port / 8] &= ~BIT(port % 8);
 }
 
 static void init_state(struct vmcb_save *s)
@@ -132,6 +152,7 @@ static bool svm_vcpu_init(struct vcpu *v)
 	cpuid(CPUID_SVM_LEAF, 0, r);
 	a->has_nrip = r[3] & CPUID_SVM_NRIP;
 	init_controls(a);
+	open_machine(v->vm, a);
 	init_state(&a->vmcb->s);
 	v->flush = true;
 	return true;
@@ -175,7 +196,7 @@ static enum svm_trap choose_trap(const struct vcpu *v, const struct svm_vcpu *a)
 		return TRAP_NONE;
 	if (v->step)
 		return TRAP_STEP;
-	if (a->iret_begun)
+	if (a->iret_begun && !a->intr_first)
 		return TRAP_IRET;
 	/*
 	 * TCG does not load the shadow at VMRUN, and Bochs notices V_IRQ only when
@@ -191,7 +212,9 @@ static void set_windows(const struct vcpu *v, const struct svm_vcpu *a)
 	struct vmcb_control *c = &a->vmcb->c;
 
 	c->intercept1 &= ~(INTERCEPT_VINTR | INTERCEPT_IRET);
-	c->vintr = V_INTR_MASKING;
+	if (a->direct) /* a handler must not find the borrowed TF in its frame: what waits goes first, without it */
+		c->intercept1 = a->trap ? c->intercept1 | INTERCEPT_INTR : c->intercept1 & ~INTERCEPT_INTR;
+	c->vintr = a->vintr;
 	if (v->want_intr_window) {
 		c->intercept1 |= INTERCEPT_VINTR;
 		c->vintr |= V_IRQ | V_IGN_TPR | V_INTR_PRIO;
@@ -257,13 +280,15 @@ static void svm_run(struct vcpu *v)
 
 	inject(v, a);
 	a->trap = choose_trap(v, a);
+	a->intr_first = false;
 	set_windows(v, a);
 	load_state(v, a);
 	memcpy(&a->entered, &a->vmcb->s, offsetof(struct vmcb_save, reserved6));
 	write_cr2(v->cr2); /* Bochs does not load VMCB.CR2 */
 	svm_enter(v->regs, a->vmcb_pa, a->host_pa);
-	/* The interrupt that ended the guest, or one that Bochs let wait. */
-	__asm__ volatile("sti; nop; cli" ::: "memory");
+	/* The interrupt that ended the guest, or one that Bochs let wait; but not the guest's own. */
+	if (!vm_owns_machine(v->vm))
+		__asm__ volatile("sti; nop; cli" ::: "memory");
 	v->flush = false;
 	if ((u32)a->vmcb->c.exit_code != (u32)VMEXIT_INVALID)
 		save_state(v, a);

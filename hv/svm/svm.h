@@ -6,7 +6,7 @@
 #ifndef HV_SVM_SVM_H
 #define HV_SVM_SVM_H
 
-#include "../vcpu.h"
+#include "../vm.h"
 
 #define MSR_VM_CR 0xc0010114
 #define VM_CR_SVMDIS BIT(4)
@@ -85,6 +85,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB is a page");
 #define INTERCEPT_RSM BIT(19)
 #define INTERCEPT_IRET BIT(20)
 #define INTERCEPT_INVD BIT(22)
+#define INTERCEPT_PAUSE BIT(23)
 #define INTERCEPT_HLT BIT(24)
 #define INTERCEPT_INVLPG BIT(25)
 #define INTERCEPT_INVLPGA BIT(26)
@@ -120,6 +121,8 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB is a page");
 /* event_inj, exit_int_info */
 #define EVENTINJ_VECTOR 0xffu
 #define EVENTINJ_TYPE_SHIFT 8
+#define EVENTINJ_TYPE_INTR 0
+#define EVENTINJ_TYPE_EXCEPTION 3
 #define EVENTINJ_TYPE_SOFT 4
 #define EVENTINJ_ERROR BIT(11)
 #define EVENTINJ_VALID BIT(31)
@@ -137,6 +140,7 @@ enum vmexit { /* APM vol. 2, appendix C */
 	VMEXIT_RSM = 0x73,
 	VMEXIT_IRET = 0x74,
 	VMEXIT_INVD = 0x76,
+	VMEXIT_PAUSE = 0x77,
 	VMEXIT_HLT = 0x78,
 	VMEXIT_INVLPG = 0x79,
 	VMEXIT_INVLPGA = 0x7a,
@@ -173,6 +177,9 @@ struct svm_vcpu {
 	u64 vmcb_pa, host_pa; /* host_pa: for VMSAVE and VMLOAD of hv's own state */
 	hfn_t iopm, msrpm;
 	bool has_nrip;
+	bool direct; /* interrupts do not exit */
+	bool intr_first; /* one did, because of TF: its turn */
+	u64 vintr;
 
 	bool iret_begun; /* the IRET intercept fired: NMIs come back after that instruction */
 	enum svm_trap trap; /* of the last entry */

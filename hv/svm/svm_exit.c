@@ -24,6 +24,7 @@ static const struct plain {
 	{ VMEXIT_CPUID, EXIT_CPUID, true },
 	{ VMEXIT_RSM, EXIT_VM_INSN, true },
 	{ VMEXIT_INVD, EXIT_WBINVD, true },
+	{ VMEXIT_PAUSE, EXIT_PAUSE, true },
 	{ VMEXIT_HLT, EXIT_HLT, true },
 	{ VMEXIT_INVLPG, EXIT_INVLPG, true },
 	{ VMEXIT_INVLPGA, EXIT_VM_INSN, true },
@@ -188,6 +189,17 @@ static bool is_single_step(const struct svm_vcpu *a, const struct event *e)
 }
 
 /*
+ * An interrupt from a device, whatever lies at RIP: TCG's wrong type is a right
+ * one for no exception.  Where interrupts exit, Bochs may run, and type 0 be stale.
+ */
+static bool is_external(const struct svm_vcpu *a, const struct event *e)
+{
+	u32 type = e->type;
+
+	return e->vector >= 32 && (type == EVENTINJ_TYPE_EXCEPTION || (a->direct && type == EVENTINJ_TYPE_INTR));
+}
+
+/*
  * The one place where EXITINTINFO becomes an event.
  *
  * What hv injected at this entry and is still at its first RIP comes back as
@@ -206,6 +218,10 @@ static struct event normalise(struct vcpu *v, const struct svm_vcpu *a)
 		return (struct event){ 0 };
 	if (a->injected.valid && a->injected.vector == e.vector && a->vmcb->s.rip == a->entry_rip && !has_been_handled(v, a))
 		return a->injected;
+	if (is_external(a, &e)) {
+		e.type = EVENT_INTR;
+		return e;
+	}
 	if (e.type == EVENTINJ_TYPE_SOFT || (at_software_event(v, a) && !is_single_step(a, &e))) {
 		e.type = EVENT_SOFT_INT;
 		return e;
@@ -255,6 +271,7 @@ void svm_decode_exit(struct vcpu *v)
 	if (a->trap && (v->rflags & RFLAGS_TF) && !(a->trap == TRAP_IRET && e->reason == VMEXIT_EXCP0 + VEC_DB) &&
 	    !v->entry_tf)
 		v->rflags &= ~RFLAGS_TF; /* the borrowed one; an IRET has brought its own */
+	a->intr_first = a->direct && e->reason == VMEXIT_INTR;
 	e->vectoring = normalise(v, a);
 	if (e->vectoring.valid && e->vectoring.type == EVENT_NMI)
 		v->nmi_blocked = false;

@@ -19,8 +19,35 @@ static void vmx_vcpu_free(struct vcpu *v)
 		vmx_unload(v);
 		host_free(hpa_to_hfn(mk_hpa(a->vmcs_pa)));
 	}
+	if (a->has_iopm)
+		host_free_run(a->iopm, IOPM_FRAMES);
 	host_free(hpa_to_hfn(mem_hpa(a)));
 	v->arch = NULL;
+}
+
+/*
+ * A guest with the machine: interrupts go through its IDT, TPR is its own.
+ * The preemption timer, or else PAUSE, shows the time limit to one that spins.
+ */
+static bool open_machine(const struct vm *vm, struct vmx_vcpu *a)
+{
+	u8 *iopm;
+
+	if (!vm_owns_machine(vm))
+		return true;
+	a->iopm = host_alloc_run(IOPM_FRAMES);
+	a->has_iopm = a->iopm.v != NO_HFN.v;
+	if (!a->has_iopm)
+		return false;
+	iopm = memset(host_ptr(a->iopm), 0xff, IOPM_FRAMES * PAGE_SIZE);
+	for (u32 port = 0; port < 0x10000; port++)
+		if (!device_keeps(vm, port))
+			iopm[port / 8] &= ~BIT(port % 8);
+	a->proc &= ~(PROC_CR8_LOAD | PROC_CR8_STORE);
+	a->proc |= PROC_IO_BITMAPS | (vmx_caps.timer ? 0 : PROC_PAUSE);
+	vmcs_write(IO_BITMAP_A, hfn_to_hpa(a->iopm).v);
+	vmcs_write(IO_BITMAP_B, hfn_to_hpa(a->iopm).v + PAGE_SIZE);
+	return true;
 }
 
 static bool vmx_vcpu_init(struct vcpu *v)
@@ -41,8 +68,12 @@ static bool vmx_vcpu_init(struct vcpu *v)
 	vmx_unload(v); /* VMCLEAR makes it fit for VMPTRLD */
 	vmx_load(v);
 	vmx_init_vmcs();
+	a->proc = vmx_caps.proc;
 	v->flush = true;
-	return true;
+	if (open_machine(v->vm, a))
+		return true;
+	vmx_vcpu_free(v);
+	return false;
 }
 
 /* The one place where an event becomes the entry's interruption information. */
@@ -86,10 +117,24 @@ static void load_blocking(const struct vcpu *v, const struct vmx_vcpu *a)
 	vmcs_write(GUEST_INTERRUPTIBILITY, now);
 }
 
+/*
+ * A guest with the machine takes its interrupts itself, but none while hv has a
+ * step to make: that would be the handler's.  What waits and may come exits, and has its turn
+ * at the next entry.
+ */
+static u32 pin_controls(const struct vcpu *v)
+{
+	bool may_come = v->rflags & RFLAGS_IF && !v->intr_shadow;
+
+	if (!vm_owns_machine(v->vm) || (v->step && may_come))
+		return vmx_caps.pin;
+	return vmx_caps.pin & ~PIN_EXTERNAL_INTERRUPT;
+}
+
 static void load_controls(const struct vcpu *v, const struct vmx_vcpu *a)
 {
 	bool mtf = v->step && vmx_caps.monitor_trap;
-	u32 proc = vmx_caps.proc;
+	u32 proc = a->proc;
 
 	if (v->want_intr_window)
 		proc |= PROC_INTR_WINDOW;
@@ -98,6 +143,7 @@ static void load_controls(const struct vcpu *v, const struct vmx_vcpu *a)
 	if (mtf)
 		proc |= PROC_MONITOR_TRAP;
 	vmcs_write(PROC_CONTROLS, proc);
+	vmcs_write(PIN_CONTROLS, pin_controls(v));
 	vmcs_write(ENTRY_CONTROLS, vmx_caps.entry | (v->hw.efer & EFER_LMA ? VMENTRY_IA32E : 0));
 	vmcs_write(EXCEPTION_BITMAP, BIT(VEC_PF) | BIT(VEC_MC) | (a->borrowed_tf ? BIT(VEC_DB) : 0));
 	/* Bochs lets an interrupt wait while the guest has IF clear; the timer does not. */
@@ -163,8 +209,9 @@ static void vmx_run(struct vcpu *v)
 	}
 	v->flush = false; /* without VPID each entry flushes */
 	vmx_decode_exit(v);
-	/* The interrupt that ended the guest, or one that Bochs let wait. */
-	__asm__ volatile("sti; nop; cli" ::: "memory");
+	/* The interrupt that ended the guest, or one that Bochs let wait; but not the guest's own. */
+	if (!vm_owns_machine(v->vm))
+		__asm__ volatile("sti; nop; cli" ::: "memory");
 }
 
 /* Hardware keeps what is owed: the field is delivered as #DB at the next entry. */

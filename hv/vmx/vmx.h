@@ -7,7 +7,7 @@
 #ifndef HV_VMX_VMX_H
 #define HV_VMX_VMX_H
 
-#include "vcpu.h"
+#include "vm.h"
 
 #define FEATURE_CONTROL_LOCKED BIT(0)
 #define FEATURE_CONTROL_VMX BIT(2) /* outside SMX */
@@ -44,8 +44,10 @@
 #define PROC_CR8_STORE BIT(20)
 #define PROC_NMI_WINDOW BIT(22)
 #define PROC_UNCONDITIONAL_IO BIT(24)
+#define PROC_IO_BITMAPS BIT(25)
 #define PROC_MONITOR_TRAP BIT(27)
 #define PROC_MONITOR BIT(29)
+#define PROC_PAUSE BIT(30)
 
 #define VMEXIT_SAVE_DEBUG BIT(2)
 #define VMEXIT_HOST_64 BIT(9)
@@ -61,6 +63,8 @@ enum vmcs_field {
 	HOST_FS_SELECTOR = 0x0c08,
 	HOST_GS_SELECTOR = 0x0c0a,
 	HOST_TR_SELECTOR = 0x0c0c,
+	IO_BITMAP_A = 0x2000,
+	IO_BITMAP_B = 0x2002,
 	VMCS_LINK_POINTER = 0x2800,
 	GUEST_DEBUGCTL = 0x2802,
 	PIN_CONTROLS = 0x4000,
@@ -184,8 +188,13 @@ extern struct vmx_caps vmx_caps;
 
 #define VMX_MSRS 5 /* not in the VMCS; hv does not use them, so they stay loaded */
 
+#define IOPM_FRAMES 2
+
 struct vmx_vcpu {
 	u64 vmcs_pa;
+	u32 proc; /* controls that are always on for this guest */
+	bool has_iopm;
+	hfn_t iopm;
 	u64 msrs[VMX_MSRS]; /* while another vCPU is loaded */
 	u64 dr6;
 	bool launched, failed;
