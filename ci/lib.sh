@@ -85,7 +85,7 @@ kvm_nested() { # kvm_amd or kvm_intel
 platform_load() {
 	[ -f "ci/platforms/$1" ] || die "unknown platform: $1"
 	platform=$1
-	cpu=max accel=tcg media=direct firmware='' words='' vendor=''
+	cpu=max accel=tcg media=direct firmware='' extra='' words='' vendor=''
 	probe() { :; }
 	# shellcheck source=/dev/null
 	. "ci/platforms/$1"
@@ -148,7 +148,7 @@ stop_machine() {
 qemu_start() { # seconds, memory, more arguments
 	local seconds=$1 mem=$2
 	shift 2
-	limited "$seconds" "$QEMU" -accel "$accel" -cpu "$cpu" -m "$mem" -display none -net none -serial stdio -monitor none \
+	limited "$seconds" "$QEMU" -accel "$accel" $extra -cpu "$cpu" -m "$mem" -display none -net none -serial stdio -monitor none \
 		-no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 "$@"
 }
 

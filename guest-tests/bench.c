@@ -1,129 +1,249 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workloads whose exits are counted, not timed: what a policy costs a guest that
- * takes demand faults, forks, or switches between address spaces.  Bare they
- * only run.  ci/bench makes one table of the "# bench" lines.
+ * What kernels do to page tables: demand faults, fork, copy on write, exit,
+ * switches between address spaces.
  */
-#include "test.h"
+#include "bench.h"
 
-#define DEMAND 4096u
-#define FORKED 512u
-#define SWITCHES 1000u
-#define TOUCHED 8u
 #define FRAMES 64u /* pages share frames: the arena is small and the frames do not matter */
+#define FORKED 512u
 
-static u64 frame[FRAMES];
-static u32 exits, guest_faults, hidden_faults;
-
-static void begin(void)
-{
-	exits = hypercall(HC_STAT_EXITS, 0, 0, 0, 0);
-	guest_faults = hypercall(HC_STAT_GUEST_FAULTS, 0, 0, 0, 0);
-	hidden_faults = hypercall(HC_STAT_HIDDEN_FAULTS, 0, 0, 0, 0);
-}
-
-static void end(const char *name)
-{
-	u32 e = hypercall(HC_STAT_EXITS, 0, 0, 0, 0) - exits;
-	u32 g = hypercall(HC_STAT_GUEST_FAULTS, 0, 0, 0, 0) - guest_faults;
-	u32 h = hypercall(HC_STAT_HIDDEN_FAULTS, 0, 0, 0, 0) - hidden_faults;
-
-	if (under_umbra())
-		note("bench %s/%s exits=%u guest_faults=%u hidden_faults=%u", name, mode_name, e, g, h);
-	else
-		note("bench %s/%s ran", name, mode_name);
-}
+static u64 frame[FRAMES], root_now; /* reading CR3 would count as an exit */
 
 static void make_frames(void)
 {
 	for (u32 i = 0; i < FRAMES; i++)
 		frame[i] = new_frame();
+	root_now = current_root();
 }
 
-static u64 preset, root_now; /* reading CR3 would count as an exit */
+static u64 frame_of(u64 va)
+{
+	return frame[(u32)(va >> 12) % FRAMES];
+}
 
-/* The #PF handler of a kernel that fills on demand: one entry, then the access again. */
+/* ---- demand faults --------------------------------------------------------- */
+
+static struct demand {
+	u32 pages;
+	u64 ad; /* set by the kernel in advance, or left to the processor */
+	u64 stride; /* between pages */
+	u32 around; /* entries that one fault installs */
+	u32 skip; /* of these, only each skip-th is used */
+	u32 flush; /* a CR3 load after so many faults; 0: never */
+} now;
+
+/* The #PF handler of a kernel that fills on demand: the entries, then the access again. */
 static bool fill(struct regs *r)
 {
-	u64 va = read_cr2() & ~(ulong)(PAGE_SIZE - 1);
+	u64 va = read_cr2() & ~(ulong)(PAGE_SIZE * now.around - 1);
 
 	(void)r;
-	set_entry(entry_in(root_now, va, 1), frame[(va >> 12) % FRAMES] | RWU | preset);
+	for (u32 i = 0; i < now.around; i++, va += PAGE_SIZE)
+		set_entry(make_entry_in(root_now, va, 1), frame_of(va) | RWU | now.ad);
+	if (now.flush && exception_count[VEC_PF] % now.flush == 0)
+		use_space(root_now);
 	return true;
 }
 
-static void demand(const char *name, u64 ad)
+static void demand(const char *name, struct demand d)
 {
-	volatile u8 *at = (volatile u8 *)(ulong)WINDOW;
+	u64 va = WINDOW;
 
+	now = d;
 	make_frames();
-	for (u32 i = 0; i < DEMAND; i += PT_ENTRIES)
-		make_entry(WINDOW + i * PAGE_SIZE, 1);
-	preset = ad;
-	root_now = current_root();
+	for (u64 at = WINDOW; at < WINDOW + d.pages * d.stride; at += level_size(2))
+		make_entry(at, d.stride < level_size(2) ? 1 : 2);
 	hook(VEC_PF, fill);
 	begin();
-	for (u32 i = 0; i < DEMAND; i++)
-		at[i * PAGE_SIZE] = i;
-	end(name);
-	check_eq(exception_count[VEC_PF], DEMAND);
+	for (u32 i = 0; i < d.pages; i += d.skip, va += d.skip * d.stride)
+		at8(va) = i;
+	end(name, d.pages / d.skip);
+	check_eq(exception_count[VEC_PF], d.pages / d.around);
 }
 
-CASE(demand_clean)
+#define AD (PTE_A | PTE_D)
+
+CASE(demand_clean) { demand("demand-clean", (struct demand){ 4096, 0, PAGE_SIZE, 1, 1, 0 }); }
+CASE(demand_preset) { demand("demand", (struct demand){ 4096, AD, PAGE_SIZE, 1, 1, 0 }); }
+CASE(demand_lone) { demand("demand-lone", (struct demand){ 512, AD, LARGE_SIZE, 1, 1, 0 }); }
+CASE(demand_lone_clean) { demand("demand-lone-clean", (struct demand){ 512, 0, LARGE_SIZE, 1, 1, 0 }); }
+
+/* n entries a fault, all used (around) or only the first (ahead) */
+#define SEVERAL(n) \
+	CASE(around_##n) { demand("around-" #n, (struct demand){ 2048, AD, PAGE_SIZE, n, 1, 0 }); } \
+	CASE(ahead_##n) { demand("ahead-" #n, (struct demand){ 2048, AD, PAGE_SIZE, n, n, 0 }); }
+SEVERAL(1)
+SEVERAL(2)
+SEVERAL(4)
+SEVERAL(8)
+SEVERAL(16)
+SEVERAL(64)
+
+#define SWITCHED(n) \
+	CASE(switched_##n) { demand("demand-switched-" #n, (struct demand){ 1024, AD, PAGE_SIZE, 1, 1, n }); }
+SWITCHED(1)
+SWITCHED(4)
+SWITCHED(16)
+
+/* ---- fork, copy on write, exit ------------------------------------------------ */
+
+static pte_t *page_entry(u64 root, u32 i)
 {
-	demand("demand", 0);
+	return entry_in(root, WINDOW + i * PAGE_SIZE, 1);
 }
 
-CASE(demand_preset)
+static void make_parent(void)
 {
-	demand("demand-ad", PTE_A | PTE_D);
+	make_frames();
+	for (u32 i = 0; i < FORKED; i++) {
+		u64 va = WINDOW + i * PAGE_SIZE;
+
+		map_page(va, frame_of(va), USED);
+		at8(va) = i;
+	}
+}
+
+static void protect(u64 root)
+{
+	for (u32 i = 0; i < FORKED; i++)
+		set_entry(page_entry(root, i), *page_entry(root, i) & ~PTE_W);
+}
+
+static void copy(u64 parent, u64 child)
+{
+	for (u32 i = 0; i < FORKED; i++)
+		set_entry(page_entry(child, i), *page_entry(parent, i));
+}
+
+static void clear(u64 root)
+{
+	for (u32 i = 0; i < FORKED; i++)
+		set_entry(page_entry(root, i), 0);
+}
+
+static void read_some(void)
+{
+	for (u32 i = 0; i < FORKED; i += 8)
+		check_eq(at8(WINDOW + i * PAGE_SIZE), (u8)(FORKED - FRAMES + i % FRAMES));
 }
 
 /* The parent's entries lose W and are copied; the child touches some; then all of the child's go. */
 CASE(fork)
 {
-	u64 parent = current_root(), child = new_space();
-	volatile u8 *at = (volatile u8 *)(ulong)WINDOW;
+	u64 parent, child = new_space();
 
-	make_frames();
-	for (u32 i = 0; i < FORKED; i++) {
-		map_page(WINDOW + i * PAGE_SIZE, frame[i % FRAMES], RWU | PTE_A | PTE_D);
-		at[i * PAGE_SIZE] = i;
-	}
+	make_parent();
+	parent = root_now;
 	make_entry_in(child, WINDOW, 1);
 	begin();
 	for (u32 i = 0; i < FORKED; i++) {
-		pte_t *from = entry_in(parent, WINDOW + i * PAGE_SIZE, 1);
+		pte_t *from = page_entry(parent, i);
 
 		set_entry(from, *from & ~PTE_W);
-		set_entry(make_entry_in(child, WINDOW + i * PAGE_SIZE, 1), *from);
+		set_entry(page_entry(child, i), *from);
 	}
 	use_space(child);
-	for (u32 i = 0; i < FORKED; i += 8)
-		check_eq(at[i * PAGE_SIZE], (u8)(FORKED - FRAMES + i % FRAMES));
-	for (u32 i = 0; i < FORKED; i++)
-		set_entry(entry_in(child, WINDOW + i * PAGE_SIZE, 1), 0);
+	read_some();
+	clear(child);
 	use_space(parent);
-	end("fork");
+	end("fork", FORKED);
 	check_fault(poke8(WINDOW, 1), PF(PF_P | PF_W, WINDOW));
 }
 
-CASE(switch_spaces)
+CASE(fork_phases)
 {
-	u64 root[2] = { current_root(), new_space() };
+	u64 parent, child = new_space();
+
+	make_parent();
+	parent = root_now;
+	make_entry_in(child, WINDOW, 1);
+	begin();
+	protect(parent);
+	use_space(parent);
+	end("fork-protect", FORKED);
+	begin();
+	copy(parent, child);
+	end("fork-copy", FORKED);
+	use_space(child);
+	read_some();
+	begin();
+	clear(child);
+	use_space(parent);
+	end("fork-exit", FORKED);
+	check_fault(poke8(WINDOW, 1), PF(PF_P | PF_W, WINDOW));
+}
+
+static bool break_page(struct regs *r)
+{
+	u64 va = read_cr2() & ~(ulong)(PAGE_SIZE - 1);
+
+	(void)r;
+	set_entry(entry_in(root_now, va, 1), frame_of(va + PAGE_SIZE) | USED);
+	invlpg(va);
+	return true;
+}
+
+CASE(copy_on_write)
+{
+	make_parent();
+	protect(root_now);
+	use_space(root_now);
+	hook(VEC_PF, break_page);
+	begin();
+	for (u32 i = 0; i < FORKED; i++)
+		at8(WINDOW + i * PAGE_SIZE) = i;
+	end("cow", FORKED);
+	check_eq(exception_count[VEC_PF], FORKED);
+}
+
+/* A shell's day: fork, the child breaks some pages, exits, the parent takes its own back. */
+CASE(process)
+{
+	u64 parent, child = new_space();
+
+	make_parent();
+	parent = root_now;
+	make_entry_in(child, WINDOW, 1);
+	hook(VEC_PF, break_page);
+	begin();
+	for (u32 round = 0; round < 16; round++) {
+		protect(parent);
+		copy(parent, child);
+		use_space(root_now = child);
+		for (u32 i = round; i < FORKED; i += 16)
+			at8(WINDOW + i * PAGE_SIZE) = i;
+		clear(child);
+		use_space(root_now = parent);
+		for (u32 i = 0; i < FORKED; i += 16)
+			at8(WINDOW + i * PAGE_SIZE) = i;
+	}
+	end("process", 16);
+	check_eq(exception_count[VEC_PF], 16 * 2 * FORKED / 16);
+}
+
+/* ---- switches ------------------------------------------------------------------- */
+
+static void switch_spaces(const char *name, u32 spaces, u32 pages, u32 switches)
+{
+	u64 root[16];
 
 	make_frames();
-	for (u32 s = 0; s < 2; s++)
-		for (u32 i = 0; i < TOUCHED; i++)
-			map_at(root[s], WINDOW + i * PAGE_SIZE, frame[s * TOUCHED + i], RWU, 1);
+	for (u32 s = 0; s < spaces; s++) {
+		root[s] = s ? new_space() : root_now;
+		for (u32 i = 0; i < pages; i++)
+			map_at(root[s], WINDOW + i * PAGE_SIZE, frame[(s * pages + i) % FRAMES], USED, 1);
+	}
 	begin();
-	for (u32 i = 0; i < SWITCHES; i++) {
-		use_space(root[i & 1]);
-		for (u32 p = 0; p < TOUCHED; p++)
+	for (u32 i = 0; i < switches; i++) {
+		use_space(root[i % spaces]);
+		for (u32 p = 0; p < pages; p++)
 			(*(volatile u32 *)(ulong)(WINDOW + p * PAGE_SIZE))++;
 	}
-	end("switch");
+	end(name, switches);
 	use_space(root[0]);
-	for (u32 p = 0; p < 2 * TOUCHED; p++)
-		check_eq(*mem32(frame[p]), SWITCHES / 2);
+	check_eq(*mem32(frame[0]), switches / spaces * ((spaces * pages + FRAMES - 1) / FRAMES));
 }
+
+CASE(switch_two) { switch_spaces("switch", 2, 8, 1000); }
+CASE(switch_many) { switch_spaces("switch-many", 16, 32, 640); }
