@@ -44,6 +44,7 @@
 #define HC_FRAME_SHARED 2u
 #define HC_FRAME_ROM 4u
 #define HC_FRAME_TABLE 8u /* it has shadows as a table */
+#define HC_FRAME_COLOUR_SHIFT 8 /* bits 8 to 13: the last bits of the host frame's number, for counting */
 
 #define HC_BATCH_MAX 512
 struct hc_batch {
