@@ -24,7 +24,9 @@ endif
 QEMU ?= qemu-system-x86_64
 BOCHS ?= bochs
 B := build
-Q := $(if $(V),,@)
+# make bench Q=A5: the recipes' own Q is taken back
+QUESTIONS := $(if $(filter command,$(firstword $(origin Q))),$(Q))
+override Q := $(if $(V),,@)
 
 all: $B/umbra.elf guests
 
@@ -62,6 +64,7 @@ $B/umbra.elf: $(HV_OBJ) hv/hv.lds
 
 # ---- iso and ci -------------------------------------------------------------
 HOSTILE := $(addprefix $B/guest-tests/hostile/,flat.elf pse.elf pae.elf 64.elf)
+BENCH := $(foreach t,bench bench-writes bench-layout bench-space bench-host,$(addprefix $B/guest-tests/$t/,pse.elf pae.elf 64.elf))
 TESTED := $B/umbra.elf guests
 
 $B/umbra.iso: $B/umbra.elf $(GT_ALL:%=$B/guest-tests/%.elf) iso/mkiso iso/menu.cfg guest-tests/tests.list
@@ -75,8 +78,8 @@ check: $B/umbra.iso $(TESTED) $(HOSTILE)
 	@ci/check check
 check-full: $B/umbra.iso $(TESTED) $(HOSTILE)
 	@ci/check full
-bench: $(TESTED) $B/guest-tests/bench/pse.elf $B/guest-tests/bench/pae.elf $B/guest-tests/bench/64.elf
-	@ci/bench
+bench: $(TESTED) $(BENCH)
+	@ci/bench $(QUESTIONS)
 bad-input: $(TESTED) $(HOSTILE)
 	@ci/bad-input
 list:

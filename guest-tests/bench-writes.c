@@ -106,6 +106,6 @@ static void edit(const char *name, u32 tables, u32 flush_every)
 	check_fault(poke8(WINDOW, 1), NO_FAULT);
 }
 
-CASE(edits) { edit("edits", 16, 64); }
+CASE(edits_spread) { edit("edits", 16, 64); }
 CASE(edits_one) { edit("edits-one", 1, 64); }
 CASE(edits_flushed) { edit("edits-flushed", 16, 8); }
