@@ -20,7 +20,7 @@ struct walk {
 	const struct predict_access *a;
 	struct format f;
 	struct prediction p;
-	bool w, u, x; /* rights so far: AND of R/W, AND of U/S, no execute-disable */
+	struct predict_rights r; /* so far */
 };
 
 static struct format format_of(const struct predict_state *s)
@@ -35,15 +35,15 @@ static struct format format_of(const struct predict_state *s)
 }
 
 /* "Page-fault exceptions", bit 4: only with CR4.PAE and EFER.NXE, or with SMEP. */
-static u32 error_code(const struct walk *w, u32 bits)
+u32 predict_error(const struct predict_state *s, const struct predict_access *a, u32 bits)
 {
-	bool fetch_shown = (w->s->cr4 & CR4_SMEP) || ((w->s->cr4 & CR4_PAE) && (w->s->efer & EFER_NXE));
+	bool fetch_shown = (s->cr4 & CR4_SMEP) || ((s->cr4 & CR4_PAE) && (s->efer & EFER_NXE));
 
-	if (w->a->kind == PREDICT_WRITE)
+	if (a->kind == PREDICT_WRITE)
 		bits |= PF_W;
-	if (w->a->who == PREDICT_USER)
+	if (a->who == PREDICT_USER)
 		bits |= PF_U;
-	if (w->a->kind == PREDICT_FETCH && fetch_shown)
+	if (a->kind == PREDICT_FETCH && fetch_shown)
 		bits |= PF_I;
 	return bits;
 }
@@ -51,70 +51,95 @@ static u32 error_code(const struct walk *w, u32 bits)
 static void page_fault(struct walk *w, u32 bits)
 {
 	w->p.fault = true;
-	w->p.err = error_code(w, bits);
+	w->p.err = predict_error(w->s, w->a, bits);
 }
 
-static bool is_leaf(const struct walk *w, u64 e, int level)
+static bool is_leaf(const struct predict_state *s, const struct format *f, u64 e, int level)
 {
 	if (level == 1)
 		return true;
 	if (!(e & PTE_PS))
 		return false;
-	if (w->f.size == 4)
-		return level == 2 && (w->s->cr4 & CR4_PSE);
-	return level == 2 || (level == 3 && w->s->page1g);
+	if (f->size == 4)
+		return level == 2 && (s->cr4 & CR4_PSE);
+	return level == 2 || (level == 3 && s->page1g);
 }
 
 /* 32-bit paging: the only reserved bits are those of a 4 MiB page's address. */
-static u64 reserved_32(const struct walk *w, u64 e, int level)
+static u64 reserved_32(const struct predict_state *s, const struct format *f, u64 e, int level)
 {
-	u32 m = w->s->maxphyaddr < 40 ? w->s->maxphyaddr : 40;
+	u32 m = s->maxphyaddr < 40 ? s->maxphyaddr : 40;
 
-	if (level == 1 || !is_leaf(w, e, level))
+	if (level == 1 || !is_leaf(s, f, e, level))
 		return 0;
-	if (!w->s->pse36)
+	if (!s->pse36)
 		return BITS(21, 13);
 	return m >= 32 ? BITS(21, m - 19) : BITS(21, 13); /* bits 39:32 of the address are 20:13 */
 }
 
-static u64 reserved_64(const struct walk *w, u64 e, int level)
+static u64 reserved_64(const struct predict_state *s, const struct format *f, u64 e, int level)
 {
-	bool long_mode = w->s->efer & EFER_LMA;
-	u64 r = w->s->maxphyaddr < 52 ? BITS(51, w->s->maxphyaddr) : 0;
+	bool long_mode = s->efer & EFER_LMA;
+	u64 r = s->maxphyaddr < 52 ? BITS(51, s->maxphyaddr) : 0;
 
-	if (!w->f.nx)
+	if (!f->nx)
 		r |= PTE_NX;
 	if (!long_mode)
 		r |= BITS(62, 52); /* ignored in 4- and 5-level paging */
 	if (level >= 4)
 		r |= PTE_PS;
-	if (level == 3 && !w->s->page1g)
+	if (level == 3 && !s->page1g)
 		r |= PTE_PS;
-	if (level == 3 && is_leaf(w, e, 3))
+	if (level == 3 && is_leaf(s, f, e, 3))
 		r |= BITS(29, 13);
-	if (level == 2 && is_leaf(w, e, 2))
+	if (level == 2 && is_leaf(s, f, e, 2))
 		r |= BITS(20, 13);
 	return r;
 }
 
-static u64 reserved_bits(const struct walk *w, u64 e, int level)
+static u64 reserved_bits(const struct predict_state *s, const struct format *f, u64 e, int level)
 {
-	return w->f.size == 4 ? reserved_32(w, e, level) : reserved_64(w, e, level);
+	return f->size == 4 ? reserved_32(s, f, e, level) : reserved_64(s, f, e, level);
 }
 
-static u64 table_address(const struct walk *w, u64 e)
+static u64 table_address(const struct format *f, u64 e)
 {
-	return w->f.size == 4 ? e & BITS(31, 12) : e & BITS(51, 12);
+	return f->size == 4 ? e & BITS(31, 12) : e & BITS(51, 12);
 }
 
-static u64 leaf_address(const struct walk *w, u64 e, int level)
+static u64 leaf_address(const struct predict_state *s, const struct format *f, u64 va, u64 e, int level)
 {
-	u32 shift = 12 + (level - 1) * w->f.index_bits;
-	u64 page = table_address(w, e) & ~LOW_BITS(shift);
+	u32 shift = 12 + (level - 1) * f->index_bits;
+	u64 page = table_address(f, e) & ~LOW_BITS(shift);
 
-	if (w->f.size == 4 && level == 2)
-		page = (e & BITS(31, 22)) | (w->s->pse36 ? (e & BITS(20, 13)) << 19 : 0);
-	return page | (w->a->va & LOW_BITS(shift));
+	if (f->size == 4 && level == 2)
+		page = (e & BITS(31, 22)) | (s->pse36 ? (e & BITS(20, 13)) << 19 : 0);
+	return page | (va & LOW_BITS(shift));
+}
+
+static enum predict_what entry_says(const struct predict_state *s, const struct format *f, u64 va, u64 e, int level,
+				    struct predict_rights *r, u64 *gpa)
+{
+	if (!(e & PTE_P))
+		return PREDICT_NOT_PRESENT;
+	if (e & reserved_bits(s, f, e, level))
+		return PREDICT_RESERVED;
+	r->w &= !!(e & PTE_W);
+	r->u &= !!(e & PTE_U);
+	r->x &= !(f->nx && (e & PTE_NX));
+	if (!is_leaf(s, f, e, level)) {
+		*gpa = table_address(f, e);
+		return PREDICT_TABLE;
+	}
+	*gpa = leaf_address(s, f, va, e, level);
+	return PREDICT_LEAF;
+}
+
+enum predict_what predict_entry(const struct predict_state *s, u64 va, u64 e, int level, struct predict_rights *r, u64 *gpa)
+{
+	struct format f = format_of(s);
+
+	return entry_says(s, &f, va, e, level, r, gpa);
 }
 
 static struct predict_entry *fetch_entry(struct walk *w, u64 table, int level)
@@ -134,49 +159,52 @@ static bool walk_to_leaf(struct walk *w, u64 table)
 {
 	for (int level = w->f.levels;; level--) {
 		const struct predict_entry *e = fetch_entry(w, table, level);
+		u64 next = 0;
 
-		if (!(e->value & PTE_P)) {
+		switch (entry_says(w->s, &w->f, w->a->va, e->value, level, &w->r, &next)) {
+		case PREDICT_NOT_PRESENT:
 			page_fault(w, 0);
 			return false;
-		}
-		if (e->value & reserved_bits(w, e->value, level)) {
+		case PREDICT_RESERVED:
 			page_fault(w, PF_P | PF_RSVD);
 			return false;
-		}
-		w->w &= !!(e->value & PTE_W);
-		w->u &= !!(e->value & PTE_U);
-		w->x &= !(w->f.nx && (e->value & PTE_NX));
-		if (is_leaf(w, e->value, level)) {
+		case PREDICT_LEAF:
 			w->p.leaf_level = level;
-			w->p.gpa = leaf_address(w, e->value, level);
+			w->p.gpa = next;
 			return true;
+		case PREDICT_TABLE:
+			table = next;
 		}
-		table = table_address(w, e->value);
 	}
 }
 
 /* "Determination of access rights" */
-static bool user_allowed(const struct walk *w)
+static bool user_allowed(const struct predict_access *a, struct predict_rights r)
 {
-	switch (w->a->kind) {
+	switch (a->kind) {
 	case PREDICT_READ:
-		return w->u;
+		return r.u;
 	case PREDICT_WRITE:
-		return w->u && w->w;
+		return r.u && r.w;
 	default:
-		return w->u && w->x;
+		return r.u && r.x;
 	}
 }
 
-static bool supervisor_allowed(const struct walk *w)
+static bool supervisor_allowed(const struct predict_state *s, const struct predict_access *a, struct predict_rights r)
 {
-	bool smap_ok = !(w->s->cr4 & CR4_SMAP) || (w->a->ac && w->a->who == PREDICT_SUPER);
+	bool smap_ok = !(s->cr4 & CR4_SMAP) || (a->ac && a->who == PREDICT_SUPER);
 
-	if (w->a->kind == PREDICT_FETCH)
-		return w->x && !(w->u && (w->s->cr4 & CR4_SMEP));
-	if (w->u && !smap_ok)
+	if (a->kind == PREDICT_FETCH)
+		return r.x && !(r.u && (s->cr4 & CR4_SMEP));
+	if (r.u && !smap_ok)
 		return false;
-	return w->a->kind == PREDICT_READ || w->w || !(w->s->cr0 & CR0_WP);
+	return a->kind == PREDICT_READ || r.w || !(s->cr0 & CR0_WP);
+}
+
+bool predict_allowed(const struct predict_state *s, const struct predict_access *a, struct predict_rights r)
+{
+	return a->who == PREDICT_USER ? user_allowed(a, r) : supervisor_allowed(s, a, r);
 }
 
 /*
@@ -203,7 +231,7 @@ static void set_accessed(struct walk *w)
 
 struct prediction predict(const struct predict_state *s, const struct predict_access *a)
 {
-	struct walk w = { .s = s, .a = a, .w = true, .u = true, .x = true };
+	struct walk w = { .s = s, .a = a, .r = PREDICT_ALL_RIGHTS };
 	u64 table = s->cr3;
 
 	w.p.gpa = a->va;
@@ -217,12 +245,12 @@ struct prediction predict(const struct predict_state *s, const struct predict_ac
 			return w.p;
 		}
 	}
-	table = w.f.size == 4 ? table & BITS(31, 12) : table & BITS(51, 12);
+	table = table_address(&w.f, table);
 	if (!walk_to_leaf(&w, table)) {
 		set_accessed(&w);
 		return w.p;
 	}
-	if (!(a->who == PREDICT_USER ? user_allowed(&w) : supervisor_allowed(&w)))
+	if (!predict_allowed(s, a, w.r))
 		page_fault(&w, PF_P);
 	set_accessed(&w);
 	return w.p;

@@ -50,4 +50,20 @@ struct prediction {
 
 struct prediction predict(const struct predict_state *s, const struct predict_access *a);
 
+/* ---- in pieces: for walks that begin at, or translations that come from, something cached ---- */
+
+struct predict_rights {
+	bool w, u, x; /* AND of R/W, AND of U/S, no execute-disable */
+};
+#define PREDICT_ALL_RIGHTS ((struct predict_rights){ true, true, true })
+
+enum predict_what { PREDICT_NOT_PRESENT, PREDICT_RESERVED, PREDICT_TABLE, PREDICT_LEAF };
+
+/* One entry that a walk for va finds at a level: *r loses what the entry does not give; *gpa is the table, or the byte at va. */
+enum predict_what predict_entry(const struct predict_state *s, u64 va, u64 e, int level, struct predict_rights *r, u64 *gpa);
+
+/* May the access be done with the rights of a path; the error code that goes with P and RSVD. */
+bool predict_allowed(const struct predict_state *s, const struct predict_access *a, struct predict_rights r);
+u32 predict_error(const struct predict_state *s, const struct predict_access *a, u32 bits);
+
 #endif
