@@ -7,7 +7,7 @@ QEMU=${QEMU:-qemu-system-x86_64}
 BOCHS=${BOCHS:-bochs}
 OVMF=${OVMF:-/usr/share/OVMF}
 BOCHS_SHARE=${BOCHS_SHARE:-/usr/share/bochs}
-GUEST_OPTIONS="case seed strict verbose list depth" # what guest-tests/lib reads from a command line
+GUEST_OPTIONS="case seed strict verbose list depth ops program replay" # what guest-tests/lib reads from a command line
 MACHINE_OPTIONS="mem" # what changes the machine of a bare guest
 
 # 125 tells `git bisect run` that this commit cannot be judged.

@@ -35,3 +35,6 @@ $B/$(GT)/%/$(1).elf: $B/$(GT)/%/$(1).o $(GT)/lib/name.c $(GT)/lib/link.lds $(add
 	$$(Q)objcopy -O elf32-i386 $$@.linked $$@
 endef
 $(foreach m,flat pse pae 64 la57,$(eval $(call gt_mode_rules,$m)))
+# The files of a folder NAME/ belong to test NAME.
+$(foreach t,$(GT_ALL),$(eval $B/$(GT)/$t.elf: \
+	$(patsubst $(GT)/%.c,$B/$(GT)/%/$(notdir $t).o,$(wildcard $(GT)/$(dir $t)*.c))))

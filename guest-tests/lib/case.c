@@ -119,6 +119,11 @@ u32 random32(void)
 	return now.random;
 }
 
+void random_seed(u32 seed)
+{
+	now.random = seed ? seed : 1;
+}
+
 /* From the seed and the name: a case alone sees what it saw in the whole run. */
 static u32 random_start(const char *name)
 {
@@ -193,6 +198,21 @@ static bool parse_word(const char *word)
 		options.depth = n;
 		return ok;
 	}
+	if ((v = value_of(word, "ops"))) {
+		bool ok = parse_number(v, &n) && n && n <= 100000000;
+
+		options.ops = n;
+		return ok;
+	}
+	if ((v = value_of(word, "program"))) {
+		options.program_given = parse_number(v, &n);
+		options.program = n;
+		return options.program_given;
+	}
+	if ((v = value_of(word, "replay"))) {
+		options.replay = v;
+		return *v;
+	}
 	options.list |= !strcmp(word, "list");
 	return !strcmp(word, "list");
 }
@@ -229,7 +249,7 @@ static void parse_command_line(void)
 		if (!*word || (first && is_image_name(word)))
 			continue;
 		if (!parse_word(word))
-			fatal("command line: `%s': known are case=GLOB seed=N strict=0|1 verbose=0|1 depth=N list", word);
+			fatal("command line: `%s': known are case=GLOB seed=N strict=0|1 verbose=0|1 depth=N ops=N program=N replay=TEXT list", word);
 	}
 }
 

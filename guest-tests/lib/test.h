@@ -47,12 +47,16 @@ struct options {
 	bool seed_given;
 	bool strict; /* A must stay clear everywhere when the access faults */
 	u32 depth; /* depth=N: do N times as much, where a test can */
+	u32 ops, program; /* churn: ops=N program=N replay=TEXT */
+	bool program_given;
+	const char *replay;
 	bool verbose, list;
 };
 extern struct options options;
 extern const char test_name[], mode_name[];
 
 u32 random32(void); /* from options.seed, reset at each case */
+void random_seed(u32 seed); /* goes on from here */
 bool under_umbra(void);
 u32 hypercall(u32 nr, u32 a, u32 b, u32 c, u32 d); /* HC_ENOSYS when not under umbra */
 

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Programs: random, as text, run from a clean state, and made shorter. */
+#include "churn.h"
+
+#define SHRINK_BUDGET 400000u /* operations */
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* ---- random operations ------------------------------------------------------------ */
+
+static u32 below(u32 n)
+{
+	return (u32)(((u64)(random32() >> 8) * n) >> 24);
+}
+
+static bool chance(u32 percent)
+{
+	return below(100) < percent;
+}
+
+static u32 any_frame(void)
+{
+	return below(PT_LEVELS == 3 ? ROOTS : NFRAMES);
+}
+
+/* By habit a table has tables of the level below under it; now and then anything. */
+static u32 frame_for(int level)
+{
+	u32 f;
+
+	if (chance(8))
+		return any_frame();
+	do
+		f = below(ROOTS);
+	while (home_level(f) != level);
+	return f;
+}
+
+static u32 random_flags(int level)
+{
+	u32 f = chance(96) ? F_P : 0;
+
+	f |= chance(85) ? F_W : 0;
+	f |= chance(85) ? F_U : 0;
+	f |= chance(50) ? F_A : 0;
+	f |= chance(40) ? F_D : 0;
+	f |= chance(20) ? F_G : 0;
+	f |= chance(5) ? F_PWT : 0;
+	f |= chance(5) ? F_PCD : 0;
+	f |= chance(20) ? random32() & F_IGNORED : 0;
+	f |= level == 1 && chance(5) ? F_PS : 0; /* PAT */
+	f |= cpu.nx && (state.efer & EFER_NXE) && chance(12) ? F_NX : 0;
+	if (allow_reserved) {
+		f |= cpu.nx && chance(8) ? F_NX : 0;
+		f |= PTE_SIZE == 8 && chance(4) ? F_RSVD : 0;
+		f |= level >= 3 && chance(4) ? F_PS : 0;
+	}
+	return f;
+}
+
+/* What a table of that level might be given as an entry. */
+static void random_entry(struct op *op, int level)
+{
+	op->flags = random_flags(level);
+	if (is_pdpte(level))
+		op->flags &= F_P;
+	if (level == 3 && PT_LEVELS > 3 && cpu.page1g && chance(12)) {
+		op->flags |= F_HUGE | F_PS;
+		op->target = OUTSIDE;
+	} else if (level == 2 && cpu.pse && chance(25)) {
+		op->flags |= F_LARGE | F_PS | (chance(5) ? F_PAT_LARGE : 0) | (allow_reserved && PTE_SIZE == 4 && chance(6) ? F_RSVD : 0);
+		op->target = chance(50) ? PIECE0 : PIECE1;
+	} else {
+		op->target = frame_for(level - 1);
+	}
+}
+
+static u32 random_bits(void)
+{
+	static const u32 bits[] = { F_P, F_W, F_U, F_A, F_D, F_G, F_W | F_U, F_A | F_D, F_PCD, F_W, F_U, F_A, F_D, BIT(9), F_W, F_A };
+
+	return bits[below(ARRAY_SIZE(bits))];
+}
+
+/* The table that a walk to va finds at a level, from some root; false: there is none. */
+static bool find_table(u32 va, int level, u32 *frame)
+{
+	*frame = ROOTS + (chance(85) ? root_now : below(NROOTS));
+	for (int l = PT_LEVELS; l > level; l--) {
+		*frame = frame_at(pte_gpa(cells[*frame][va_cell[va][l]]));
+		if (*frame == OUTSIDE)
+			return false;
+	}
+	return true;
+}
+
+/* The level at which a walk to va is not present; 0: it is mapped. */
+static int gap(u32 va)
+{
+	u32 frame = ROOTS + root_now;
+
+	for (int level = PT_LEVELS; level; level--) {
+		pte_t e = cells[frame][va_cell[va][level]];
+
+		if (!(e & PTE_P))
+			return level;
+		frame = frame_at(pte_gpa(e));
+		if (frame == OUTSIDE || (e & PTE_PS))
+			return 0;
+	}
+	return 0;
+}
+
+/* Of an entry on the way to the focus: that which is missing, or any; the upper ones more seldom. */
+static struct op random_edit(u32 va)
+{
+	struct op op = { .type = OP_EDIT, .target = OUTSIDE };
+	int level = gap(va);
+	u32 frame = 0;
+
+	if (!level || chance(25))
+		level = 1 + below(PT_LEVELS);
+	if (!gap(va) && level > 2 && chance(50))
+		level = 1 + below(2);
+	while (!find_table(va, level, &frame))
+		level++;
+	op.a = frame;
+	op.b = va_cell[va][level];
+	if (chance(4) && !is_pdpt(frame))
+		op.b = below(CELLS);
+	random_entry(&op, level);
+	if (!(cells[frame][op.b] & PTE_P) || chance(45)) {
+		static const u8 how[] = { EDIT_STORE, EDIT_STORE, EDIT_XCHG, EDIT_CMPXCHG, EDIT_LOW, EDIT_STORE };
+
+		op.how = how[below(ARRAY_SIZE(how))];
+	} else if (chance(70)) {
+		op.how = EDIT_OR + below(4);
+		op.flags = random_bits();
+		op.target = OUTSIDE;
+		if (allow_reserved && level > 1 && chance(5))
+			op.flags = F_PS;
+	} else {
+		op.how = below(NEDITS);
+		if (op.how == EDIT_STOS && chance(60))
+			op.flags &= ~F_P;
+		if (op.how >= EDIT_OR && op.how <= EDIT_BIT)
+			op.how = EDIT_HIGH;
+	}
+	return op;
+}
+
+static struct op random_access(u32 va)
+{
+	static const u8 touches[] = { TOUCH_READ, TOUCH_READ, TOUCH_READ, TOUCH_WRITE, TOUCH_WRITE, TOUCH_WRITE, TOUCH_FETCH, TOUCH_FETCH,
+				      TOUCH_RMW, TOUCH_LOCKED, TOUCH_READ_CELL, TOUCH_WRITE_LOW, TOUCH_WRITE_LOW, TOUCH_WRITE_HIGH };
+	u32 touch = touches[below(ARRAY_SIZE(touches))], who = chance(45) ? PREDICT_USER : PREDICT_SUPER, ac = chance(50);
+	struct op op = { .type = OP_ACCESS, .a = va, .b = below(CELLS), .target = OUTSIDE };
+
+	if (touch == TOUCH_READ && chance(15)) {
+		who = PREDICT_IMPLICIT;
+		ac = 0; /* some let AC excuse it; the test `access` has that */
+	}
+	op.how = touch | who << 3 | ac << 5;
+	if (touch >= TOUCH_WRITE_LOW)
+		random_entry(&op, 1 + below(PT_LEVELS == 3 ? 2 : PT_LEVELS));
+	return op;
+}
+
+static struct op random_control(void)
+{
+	static const u8 bits[] = { CONTROL_WP, CONTROL_WP, CONTROL_SMEP, CONTROL_SMAP, CONTROL_PGE, CONTROL_PSE };
+	struct op op = { .type = OP_CONTROL, .how = bits[below(ARRAY_SIZE(bits))] };
+
+	if (allow_reserved && chance(40))
+		op.how = CONTROL_NXE;
+	return op;
+}
+
+struct op program_next(u32 focus)
+{
+	u32 r = below(1000);
+
+	if (r < 370)
+		return random_edit(focus);
+	if (r < 800)
+		return random_access(chance(80) ? focus : below(NVAS));
+	if (r < 890)
+		return (struct op){ .type = OP_INVLPG, .a = chance(70) ? focus : below(NVAS + 1) };
+	if (r < 940)
+		return (struct op){ .type = OP_CR3, .a = chance(60) ? root_now : below(NROOTS) };
+	if (r < 980)
+		return random_control();
+	if (r < 985)
+		return (struct op){ .type = OP_PAGING };
+	if (r < 998)
+		return (struct op){ .type = OP_RELOCATE, .a = below(NFRAMES) };
+	return (struct op){ .type = OP_AUDIT };
+}
+
+/* ---- from a clean state; shorter ones --------------------------------------------------- */
+
+int program_run(const struct program *p)
+{
+	universe_reset();
+	model_reset();
+	for (u32 i = 0; i < p->n; i++)
+		if (!run_op(p->op[i]))
+			return i;
+	return -1;
+}
+
+static void without(struct program *to, const struct program *from, u32 at, u32 n)
+{
+	to->n = 0;
+	for (u32 i = 0; i < from->n; i++)
+		if (i < at || i >= at + n)
+			to->op[to->n++] = from->op[i];
+}
+
+/* Chunks, halved until they are single operations; these until none can go. */
+void program_shrink(struct program *p)
+{
+	static struct program q;
+	u32 spent = 0, chunk = p->n / 2;
+	bool shorter = true;
+
+	while (chunk && spent < SHRINK_BUDGET) {
+		shorter = false;
+		for (u32 at = 0; at < p->n && spent < SHRINK_BUDGET;) {
+			int stop;
+
+			without(&q, p, at, chunk);
+			spent += q.n + 50;
+			stop = program_run(&q);
+			if (stop < 0) {
+				at += chunk;
+				continue;
+			}
+			q.n = stop + 1;
+			*p = q;
+			shorter = true;
+		}
+		if (chunk > 1 || !shorter)
+			chunk /= 2;
+		if (chunk > p->n / 2 && p->n > 1)
+			chunk = p->n / 2;
+	}
+}
+
+/* ---- as text -------------------------------------------------------------------------------- */
+
+static u64 pack(struct op op)
+{
+	return op.type | op.a << 4 | op.b << 9 | op.how << 13 | op.target << 19 | (u64)op.flags << 24;
+}
+
+static struct op unpack(u64 v)
+{
+	return (struct op){ .type = v & 15, .a = v >> 4 & 31, .b = v >> 9 & 15, .how = v >> 13 & 63, .target = v >> 19 & 31,
+			    .flags = v >> 24 & 0xfffff };
+}
+
+static int digit_value(char c)
+{
+	for (int i = 0; i < 64; i++)
+		if (digits[i] == c)
+			return i;
+	return -1;
+}
+
+bool program_parse(struct program *p, const char *text)
+{
+	p->n = 0;
+	while (*text && p->n < PROGRAM_MAX) {
+		u64 v = 0;
+
+		for (u32 i = 0; i < 8; i++) {
+			int d = digit_value(*text);
+
+			if (d < 0)
+				return false;
+			text++;
+			v |= (u64)d << (6 * i);
+		}
+		p->op[p->n++] = unpack(v);
+	}
+	return p->n && !*text;
+}
+
+static void print_op(u32 i, struct op op)
+{
+	static const char *const edits[] = { "mov", "xchg", "cmpxchg", "cmpxchg, fails", "or", "and not", "xor", "btc", "mov byte",
+					     "mov word", "mov low half", "mov high half", "rep stos" };
+	static const char *const touches[] = { "read", "write", "fetch", "rmw", "locked rmw", "read cell", "write cell", "write cell high" };
+	static const char *const whose[] = { "super", "user", "implicit", "?" };
+	u64 va = op.a < NVAS ? vas[op.a] : 0;
+
+	switch ((enum op_type)op.type) {
+	case OP_EDIT:
+		note("  %u: %s cell %u of frame %u (%llx), %llx (frame %u)", i, edits[op.how % NEDITS], op.b, op.a,
+		     op.a < NFRAMES ? frame_gpa[op.a] + cell_offset(op.a, op.b) : 0, op_value(op), op.target);
+		break;
+	case OP_ACCESS:
+		note("  %u: %s %s%s at va %u (%llx), cell %u value %llx", i, whose[WHO(op)], touches[TOUCH(op)], WITH_AC(op) ? " AC" : "",
+		     op.a, va, op.b, op_value(op));
+		break;
+	case OP_INVLPG:
+		note("  %u: invlpg va %u (%llx)", i, op.a, va);
+		break;
+	case OP_CR3:
+		note("  %u: mov cr3, frame %u", i, ROOTS + op.a % NROOTS);
+		break;
+	case OP_CONTROL:
+		note("  %u: toggle%s%s%s%s%s%s", i, op.how & CONTROL_WP ? " CR0.WP" : "", op.how & CONTROL_SMEP ? " CR4.SMEP" : "",
+		     op.how & CONTROL_SMAP ? " CR4.SMAP" : "", op.how & CONTROL_PGE ? " CR4.PGE" : "",
+		     op.how & CONTROL_PSE ? " CR4.PSE" : "", op.how & CONTROL_NXE ? " EFER.NXE" : "");
+		break;
+	case OP_PAGING:
+		note("  %u: CR0.PG off and on", i);
+		break;
+	case OP_RELOCATE:
+		note("  %u: relocate frame %u (gpa %llx)", i, op.a, op.a < NFRAMES ? frame_gpa[op.a] : 0);
+		break;
+	default:
+		note("  %u: audit", i);
+	}
+}
+
+void program_print(const struct program *p)
+{
+	for (u32 i = 0; i < p->n; i++)
+		print_op(i, p->op[i]);
+	print("# replay=");
+	for (u32 i = 0; i < p->n; i++)
+		for (u32 k = 0; k < 8; k++)
+			print("%c", digits[pack(p->op[i]) >> (6 * k) & 63]);
+	print("\n");
+}
