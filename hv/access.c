@@ -173,6 +173,15 @@ static void op_read_mmx(struct emul_ctxt *c, unsigned n, u8 out[8])
 	memcpy(out, area + 32 + 16 * ((n - top) & 7), 8);
 }
 
+/* A store from MMn ends as each MMX instruction does: TOP is 0, all registers are valid (SDM vol. 1, 9.5.1). */
+void access_done(const struct access *a)
+{
+	u64 mm0;
+
+	if (a->c.insn.op == INSN_SSE_STORE && a->c.insn.sse == INSN_MMX)
+		__asm__ volatile("movq %%mm0, %0" : "=m"(mm0));
+}
+
 static const struct emul_ops access_ops = {
 	.fetch = op_fetch,
 	.read = op_read,

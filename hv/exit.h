@@ -22,6 +22,7 @@ struct shadow_access access_explicit(struct vcpu *v, bool write);
 /* The access behind a #PF exit. */
 struct shadow_access access_of_fault(struct vcpu *v);
 void access_init(struct access *a, struct vcpu *v);
+void access_done(const struct access *a); /* the instruction has retired */
 /* Decodes at RIP; false: the guest's #PF was queued, or the guest was ended. */
 bool access_decode(struct access *a, struct vcpu *v);
 /* Guest memory at c.insn's operand; false: #PF or #GP was queued. */

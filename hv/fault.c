@@ -45,6 +45,7 @@ static void emulate(struct vcpu *v, const struct shadow_access *acc)
 	switch (emul_write(&a.c)) {
 	case EMUL_DONE:
 		v->vm->refaults = 0;
+		access_done(&a);
 		commit(v, &a, true);
 		break;
 	case EMUL_AGAIN:
