@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stores into live page tables that a hypervisor may perform itself, in
+ * circumstances where a careless one goes wrong: single steps, code on user
+ * pages, register state beside the general registers, 32-bit code under long
+ * mode, operands across the ends of the address space, string I/O.
+ */
+#include "test.h"
+
+#define HERE (WINDOW + 0x5000)
+#define ALIAS (WINDOW + LARGE_SIZE)
+#define ALL (PTE_P | PTE_W | PTE_U)
+#define DR6_BS BIT(14)
+
+static u64 first, second;
+static u64 table; /* the last-level table of HERE */
+static u64 base; /* what its entry 0 maps */
+
+static void set_up(void)
+{
+	need_paging();
+	first = tagged(1);
+	second = tagged(2);
+	map_page(HERE, first, ALL);
+	table = (ulong)entry(HERE, 1) & ~(PAGE_SIZE - 1);
+	base = HERE & ~(LARGE_SIZE - 1);
+	check_eq(tag_at(HERE), 1);
+	map_page(ALIAS, table, ALL);
+}
+
+/* The table is watched: entry i follows a plain store. */
+static void still_watched(u32 i)
+{
+	set_entry((pte_t *)mem8(table) + i, second | ALL);
+	invlpg(base + i * PAGE_SIZE);
+	check_eq(tag_at(base + i * PAGE_SIZE), 2);
+	set_entry((pte_t *)mem8(table) + i, 0);
+	invlpg(base + i * PAGE_SIZE);
+	check_fault(peek32(base + i * PAGE_SIZE, NULL), PF(0, base + i * PAGE_SIZE));
+}
+
+/* ---- the trap flag ---- */
+
+static u32 steps, without_bs;
+
+static bool on_step(struct regs *r)
+{
+	ulong status, clear = 0xffff0ff0;
+
+	(void)r;
+	asm volatile("mov %%dr6, %0; mov %1, %%dr6" : "=&r"(status) : "r"(clear));
+	steps++;
+	without_bs += !(status & DR6_BS);
+	return true;
+}
+
+#ifdef __x86_64__
+#define SP "%%rsp"
+#else
+#define SP "%%esp"
+#endif
+#define TF_ON "pushf\n orw $0x100, (" SP ")\n popf\n"
+#define TF_OFF "pushf\n andw $~0x100, (" SP ")\n popf\n nop"
+#define TF_STEPS 3 /* of TF_OFF */
+
+static void expect_steps(u32 n)
+{
+	check_eq(steps, n + TF_STEPS);
+	check_eq(without_bs, 0);
+	steps = without_bs = 0;
+}
+
+/* One trap for each round, whoever carries it out; the table is written by nothing else before. */
+CASE(rep_under_tf)
+{
+	ulong di, si, count;
+
+	set_up();
+	hook(VEC_DB, on_step);
+	steps = without_bs = 0;
+	for (u32 i = 0; i < 2; i++) {
+		di = table + 0x800;
+		count = 5;
+		asm volatile(TF_ON "rep stosl\n" TF_OFF : "+D"(di), "+c"(count) : "a"(0x77e0) : "memory", "cc");
+		expect_steps(5);
+		check_eq(count, 0);
+		check_eq(di, table + 0x814);
+		still_watched(7);
+		di = table + 0x900;
+		si = table + 0x800;
+		count = 4;
+		asm volatile(TF_ON "rep movsl\n" TF_OFF : "+D"(di), "+S"(si), "+c"(count) : : "memory", "cc");
+		expect_steps(4);
+		check_eq(mem32(table)[0x90c / 4], 0x77e0);
+		check_eq(mem32(table)[0x910 / 4], 0);
+		still_watched(7);
+		di = table + 0xffc; /* from the table into the page behind it, through the alias */
+		map_page(ALIAS + PAGE_SIZE, first, ALL);
+		di = ALIAS + 0xff8;
+		count = 4;
+		asm volatile(TF_ON "rep stosl\n" TF_OFF : "+D"(di), "+c"(count) : "a"(0x55a0) : "memory", "cc");
+		expect_steps(4);
+		check_eq(mem32(first)[1], 0x55a0);
+		still_watched(7);
+		mem32(first)[0] = mem32(first)[1] = mem32(table)[0xff8 / 4] = mem32(table)[0xffc / 4] = 0;
+	}
+}
+
+/* Each of these alone under TF, first thing after the table was watched again. */
+CASE(each_under_tf)
+{
+	ulong at;
+
+	set_up();
+	at = table + 0x800;
+	hook(VEC_DB, on_step);
+	steps = without_bs = 0;
+#define ONE(text) \
+	do { \
+		asm volatile(TF_ON text "\n" TF_OFF : : "r"(at), "r"(ALIAS + 0x800) : "memory", "cc"); \
+		expect_steps(1); \
+		still_watched(7); \
+	} while (0)
+	for (u32 i = 0; i < 2; i++) {
+		ONE("movl $0x1000, (%0)");
+		ONE("lock orl $0x20, (%0)");
+		ONE("xchgl %%eax, %%eax");
+		ONE("sidt (%0)");
+		ONE("sldt (%0)");
+		ONE("str (%0)");
+		ONE("smsw (%0)");
+		ONE("fnstcw (%0)");
+	}
+#undef ONE
+}
+
+/* CR0.WP=0 and a read-only user page that is a table or is not: a right for one instruction alone, and its trap. */
+CASE(borrowed_rights_under_tf)
+{
+	static const ulong controls[] = { 0, CR4_SMEP, CR4_SMAP, CR4_SMEP | CR4_SMAP };
+
+	set_up();
+	hook(VEC_DB, on_step);
+	for (u32 i = 0; i < ARRAY_SIZE(controls); i++) {
+		ulong at = ALIAS + 0x3000;
+
+		if ((controls[i] & CR4_SMEP && !cpu.smep) || (controls[i] & CR4_SMAP && !cpu.smap))
+			continue;
+		map_page(at, first, PTE_P | PTE_U);
+		check_fault(user_peek32(at, NULL), NO_FAULT);
+		check_fault(write_cr4(read_cr4() | controls[i]), NO_FAULT);
+		check_fault(write_cr0(read_cr0() & ~CR0_WP), NO_FAULT);
+		set_ac(true);
+		steps = without_bs = 0;
+		for (u32 j = 0; j < 2; j++) {
+			asm volatile("push %1\n popf\n" TF_ON "sidt 0x100(%0)\n" TF_OFF : : "r"(at), "r"((ulong)(EFLAGS_AC | EFLAGS_RSV1)) : "memory", "cc");
+			expect_steps(1);
+			asm volatile("push %1\n popf\n" TF_ON "movl $5, 0x110(%0)\n" TF_OFF : : "r"(at), "r"((ulong)(EFLAGS_AC | EFLAGS_RSV1)) : "memory", "cc");
+			expect_steps(1);
+			check_fault(user_poke32(at, 1), PF(PF_P | PF_W | PF_U, at));
+			check_fault(user_peek32(at, NULL), NO_FAULT);
+		}
+		set_ac(false);
+		check_fault(write_cr0(read_cr0() | CR0_WP), NO_FAULT);
+		check_fault(poke32(at, 1), PF(PF_P | PF_W, at));
+		check_fault(write_cr4(read_cr4() & ~controls[i]), NO_FAULT);
+	}
+}
+
+/* ---- who fetches, who reads ---- */
+
+/* mov %edx, (%rdi) or (%eax); ret */
+static void put_store(u64 frame)
+{
+	static const u8 code[] = { 0x89, sizeof(ulong) == 8 ? 0x37 : 0x10, 0xc3 };
+
+	memcpy(mem8(frame), code, sizeof(code));
+}
+
+/* The store's code is where data accesses of its CPL are refused: on a user page under SMAP. */
+CASE(code_on_a_user_page)
+{
+	u64 code = new_frame();
+	ulong at = WINDOW + 0x9000;
+
+	set_up();
+	if (!cpu.smap)
+		skip("no SMAP");
+	put_store(code);
+	map_page(at, code, ALL);
+	check_fault(write_cr4(read_cr4() | CR4_SMAP), NO_FAULT);
+	for (u32 i = 0; i < 3; i++) {
+		u64 frame = i & 1 ? first : second;
+
+		set_ac(false);
+		check_fault(try((guest_fn)at, (ulong)entry(HERE, 1), frame | ALL, NULL), NO_FAULT);
+		invlpg(HERE);
+		set_ac(true);
+		check_eq(tag_at(HERE), i & 1 ? 1 : 2);
+	}
+}
+
+/* A table that is itself a user page, written by the supervisor: SMAP refuses without AC and not with it. */
+CASE(table_on_a_user_page)
+{
+	ulong at;
+
+	set_up();
+	if (!cpu.smap)
+		skip("no SMAP");
+	at = ALIAS + 5 * PTE_SIZE;
+	check_fault(write_cr4(read_cr4() | CR4_SMAP), NO_FAULT);
+	for (u32 i = 0; i < 3; i++) {
+		u64 frame = i & 1 ? first : second;
+
+		set_ac(false);
+		check_fault(poke32(at, frame | ALL), PF(PF_P | PF_W, at));
+		set_ac(true);
+		check_fault(poke32(at, frame | ALL), NO_FAULT);
+		invlpg(HERE);
+		check_eq(tag_at(HERE), i & 1 ? 1 : 2);
+	}
+}
+
+/* ---- registers beside the general ones ---- */
+
+/* FINCSTP moves the top; MMn stays the physical register n, and a store from it puts the top back to 0. */
+CASE(mmx_register_with_another_top)
+{
+	u32 value[2] = { 0x81234067, 0x55 };
+	u16 status = 0;
+
+	set_up();
+	for (u32 top = 0; top < 8; top += 3) {
+		u64 at = table + 0x800 + 8 * top, plain = first + 0x800;
+
+		for (u32 i = 0; i < 2; i++) {
+			asm volatile("fninit\n pxor %%mm0, %%mm0\n movq %%mm0, %%mm1\n movq %%mm0, %%mm3\n movq %%mm0, %%mm6\n movq %0, %%mm5\n"
+				     "fldcw %1" : : "m"(value), "m"((const u16[]){ 0x37f }));
+			for (u32 j = 0; j < top; j++)
+				asm volatile("fincstp");
+			asm volatile("movq %%mm5, (%1)\n fnstsw %0\n emms" : "=m"(status) : "r"((ulong)(i ? at : plain)) : "memory");
+			check_eq(status >> 11 & 7, 0);
+			check_eq(*mem32(i ? at : plain), value[0]);
+			check_eq(*mem32((i ? at : plain) + 4), value[1]);
+		}
+	}
+	asm volatile("fninit");
+}
+
+#ifdef __x86_64__
+CASE(xmm_registers_8_and_up)
+{
+	static const u32 value[4] = { 0x81234067, 0x77, 0x55555120, 0x66 };
+	u64 at = 0;
+
+	set_up();
+	at = table + 0x800;
+	asm volatile("pxor %%xmm1, %%xmm1; pxor %%xmm7, %%xmm7; movups %0, %%xmm9; movups %0, %%xmm15" : : "m"(value));
+	asm volatile("movups %%xmm9, (%0)" : : "r"(at) : "memory");
+	for (u32 i = 0; i < 4; i++)
+		check_eq(mem32(at)[i], value[i]);
+	still_watched(7);
+	asm volatile("movhps %%xmm15, 0x20(%0)" : : "r"(at) : "memory");
+	check_eq(mem32(at)[8], value[2]);
+	check_eq(mem32(at)[9], value[3]);
+}
+
+/* An immediate behind the displacement: RIP-relative counts from the end of the instruction. */
+CASE(rip_relative_with_an_immediate)
+{
+	/* movq $imm32, disp32(%rip); movl $imm32; movb $imm8; addl $imm8; each followed by ret */
+	static const struct { u8 bytes[4], opcode, imm, size; } forms[] = {
+		{ { 0x48, 0xc7, 0x05 }, 3, 4, 8 }, { { 0xc7, 0x05 }, 2, 4, 4 }, { { 0xc6, 0x05 }, 2, 1, 1 },
+		{ { 0x83, 0x05 }, 2, 1, 4 }, { { 0x48, 0x83, 0x05 }, 3, 1, 8 }, { { 0x66, 0xc7, 0x05 }, 3, 2, 2 },
+	};
+	u64 code = new_frame();
+	ulong at = ALIAS - 0x2000, target = ALIAS + 0x800;
+
+	set_up();
+	map_page(at, code, RW);
+	for (u32 i = 0; i < ARRAY_SIZE(forms); i++) {
+		u8 *p = mem8(code);
+		u32 len = forms[i].opcode + 4 + forms[i].imm;
+		u32 disp = target - (at + len);
+
+		memcpy(p, forms[i].bytes, forms[i].opcode);
+		memcpy(p + forms[i].opcode, &disp, 4);
+		memset(p + forms[i].opcode + 4, 0, forms[i].imm);
+		p[forms[i].opcode + 4] = 0x60;
+		p[len] = RET;
+		*mem64(table + 0x7f8) = *mem64(table + 0x800) = *mem64(table + 0x808) = 0;
+		still_watched(7);
+		check_fault(try((guest_fn)at, 0, 0, NULL), NO_FAULT);
+		check_eq(*mem64(table + 0x7f8), 0);
+		check_eq(*mem64(table + 0x800), 0x60);
+		check_eq(*mem64(table + 0x808), 0);
+	}
+}
+
+/* 32-bit code under long mode pushes 4 bytes; what lies below stays as it is. */
+asm(".code32\n"
+    "compat_pushes: mov %esp, %edx\n mov %ebx, %esp\n pushl %ecx\n pushl $0x60\n pushf\n call 1f\n"
+    "1: mov %esp, %eax\n mov %edx, %esp\n lret\n"
+    ".code64\n");
+extern u8 compat_pushes[];
+
+CASE(pushes_of_32_bit_code)
+{
+	struct { u32 ip; u16 cs; } __attribute__((packed)) target = { (ulong)compat_pushes, SEL_KCODE32 };
+	u32 end = 0;
+	u64 at;
+
+	set_up();
+	at = table + 0x840;
+	for (u32 i = 0x7f0 / 4; i < 0x850 / 4; i++)
+		mem32(table)[i] = 0xabcd00a0;
+	still_watched(7);
+	asm volatile("lcall *%1" : "=a"(end) : "m"(target), "b"((u32)at), "c"(0x12340u) : "rdx", "memory", "cc");
+	check_eq(end, at - 16);
+	check_eq(mem32(at)[-1], 0x12340);
+	check_eq(mem32(at)[-2], 0x60);
+	check_eq(mem32(at)[-4] > (ulong)compat_pushes && mem32(at)[-4] < (ulong)compat_pushes + 32, 1);
+	check_eq(mem32(at)[-5], 0xabcd00a0);
+	check_eq(mem32(at)[0], 0xabcd00a0);
+	still_watched(7);
+}
+#endif
+
+/* ---- ends of the address space ---- */
+
+#if PT_LEVELS == 2 || PT_LEVELS == 3
+/* A table in the last page and data in page 0: a store across 4 GiB goes on at 0. */
+CASE(store_across_4_gib)
+{
+	const u64 top = 0xfffff000;
+	u64 low, was;
+
+	set_up();
+	map_page(top, table, RW);
+	was = *entry(0, 1);
+	low = new_frame();
+	set_entry(entry(0, 1), low | RW);
+	invlpg(0);
+	for (u32 i = 0; i < 2; i++) {
+		mem32(table)[1023] = 0;
+		mem32(low)[0] = 0xa1b2c3d4;
+		asm volatile("movl %1, (%0)" : : "r"(0xfffffffe), "r"(0x11223340 + i) : "memory");
+		check_eq(mem32(table)[1023], (0x3340u + i) << 16);
+		check_eq(mem32(low)[0], 0xa1b21122);
+		asm volatile("lock addl %1, (%0)" : : "r"(0xfffffffe), "r"(0x10000) : "memory");
+		check_eq(mem32(low)[0], 0xa1b21123);
+		still_watched(7);
+	}
+	mem32(table)[1023] = 0;
+	set_entry(entry(0, 1), low | PTE_P); /* its second half may not be written */
+	invlpg(0);
+	check_fault(poke32(0xfffffffe, 5), PF(PF_P | PF_W, 0));
+	check_eq(mem32(table)[1023], 0);
+	set_entry(entry(0, 1), 0);
+	invlpg(0);
+	check_fault(poke32(0xfffffffe, 5), PF(PF_W, 0));
+	check_fault(peek32(0xfffffffe, NULL), PF(0, 0));
+	check_eq(mem32(table)[1023], 0);
+	set_entry(entry(0, 1), was);
+	invlpg(0);
+}
+
+/* The same for a string instruction on a port. */
+CASE(ins_across_4_gib)
+{
+	const u64 top = 0xfffff000;
+	u64 low, was;
+	ulong di;
+
+	set_up();
+	map_page(top, table, RW);
+	was = *entry(0, 1);
+	low = new_frame();
+	set_entry(entry(0, 1), low | RW);
+	invlpg(0);
+	mem32(low)[0] = 0;
+	di = 0xfffffffe;
+	asm volatile("insl" : "+D"(di) : "d"(0x80) : "memory");
+	check_eq(di, 2);
+	check_eq(mem32(table)[1023], 0xffff0000);
+	check_eq(mem32(low)[0], 0xffff);
+	mem32(table)[1023] = 0;
+	set_entry(entry(0, 1), was);
+	invlpg(0);
+}
+#endif
+
+/* ---- string I/O ---- */
+
+#define SCRATCH 0x3ff /* the serial port's byte that keeps what is written */
+
+static ulong ins_at(ulong at, ulong count)
+{
+	ulong left = count;
+
+	asm volatile("rep insb" : "+D"(at), "+c"(left) : "d"(SCRATCH) : "memory");
+	return left;
+}
+
+static bool fix_and_go_on(struct regs *r)
+{
+	(void)r;
+	set_entry(entry(ALIAS + PAGE_SIZE, 1), first | ALL);
+	return true;
+}
+
+/* REP INS and OUTS over a page that comes late, and into a table: each byte once, registers at each stop. */
+CASE(string_io)
+{
+	ulong si, count;
+
+	set_up();
+	outb(SCRATCH, 0x60);
+	if (inb(SCRATCH) != 0x60)
+		skip("no serial port with a scratch register");
+	map_page(ALIAS + PAGE_SIZE, first, ALL);
+	set_entry(entry(ALIAS + PAGE_SIZE, 1), 0);
+	invlpg(ALIAS + PAGE_SIZE);
+	hook(VEC_PF, fix_and_go_on);
+	check_eq(ins_at(ALIAS + 0xffc, 8), 0);
+	check_eq(mem32(table)[1023], 0x60606060);
+	check_eq(mem32(first)[0], 0x60606060);
+	check_eq(mem32(first)[1], 0);
+	check_eq(exception_count[VEC_PF], 1);
+	hook(VEC_PF, NULL);
+	mem32(table)[1023] = 0;
+	still_watched(7);
+	memcpy(mem8(first) + 0x100, "\x11\x22\x33\x44", 4);
+	si = first + 0x100;
+	count = 4;
+	asm volatile("rep outsb" : "+S"(si), "+c"(count) : "d"(SCRATCH) : "memory");
+	check_eq(si, first + 0x104);
+	check_eq(count, 0);
+	check_eq(inb(SCRATCH), 0x44);
+	asm volatile("insb" : : "D"((ulong)(table + 0x900)), "d"(SCRATCH) : "memory");
+	check_eq(mem32(table)[0x900 / 4], 0x44);
+	asm volatile("std\n rep insb\n cld" : "=D"(si), "=c"(count) : "0"((ulong)(table + 0x90f)), "1"(3ul), "d"(SCRATCH) : "memory");
+	check_eq(si, table + 0x90c);
+	check_eq(mem32(table)[0x90c / 4], 0x44444400);
+	check_fault(try(ins_at, WINDOW + 0x3000, 2, NULL), PF(PF_W, WINDOW + 0x3000));
+	map_page(WINDOW + 0x3000, second, PTE_P);
+	check_fault(try(ins_at, WINDOW + 0x3000, 2, NULL), PF(PF_P | PF_W, WINDOW + 0x3000));
+}
