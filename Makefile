@@ -3,6 +3,7 @@
 #   make run            builds build/umbra.iso and boots it in QEMU
 #   make check          the default matrix; PLATFORMS= TESTS= OPTIONS= narrow it; check-full: the larger one
 #   make check-host     parts of hv/ as Linux programs under ASan and UBSan
+#   make mutants        does the suite notice hundreds of mistakes made on purpose?  M= picks some
 #   make list           platforms, tests and options
 #   make bench lint clean
 #   make deps           installs what is missing; goes before any of them: make deps check
@@ -82,13 +83,15 @@ bench: $(TESTED) $(BENCH)
 	@ci/bench $(QUESTIONS)
 bad-input: $(TESTED) $(HOSTILE)
 	@ci/bad-input
+mutants: $(TESTED)
+	@ci/mutate run $(foreach m,$(M),'$(m)')
 list:
 	@ci/list
 lint:
 	@ci/lint "$(CC)" "$(HV_CFLAGS)"
 deps:
 	@ci/deps
-.PHONY: iso run check check-full bench bad-input list lint deps
+.PHONY: iso run check check-full bench bad-input mutants list lint deps
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
