@@ -21,6 +21,7 @@ struct boot_module {
 
 struct boot_region {
 	u64 start, end; /* bytes, end exclusive */
+	u32 type; /* Multiboot's: 1 is RAM */
 	bool ram;
 };
 
@@ -36,6 +37,8 @@ extern struct boot_info boot_info;
 
 /* False: not started by a Multiboot loader. */
 bool multiboot_parse(u32 magic, u32 mbi);
+/* A module that comes with a guest, "umbra.module-of=NAME" among its words: that name, else "". */
+void multiboot_owner(const struct boot_module *m, char *name, size_t size);
 
 /* ---- mem.c ---- */
 /* Takes over the memory of boot_info.regions and switches to hv's own page tables. */

@@ -13,11 +13,13 @@
 #define MB1_FLAGS_KNOWN 3
 
 #define MBI_ADDRESS 0x1000ull /* below the image, above the real-mode tables */
-#define MBI_MMAP (MBI_ADDRESS + 0x80)
-#define MBI_NAME (MBI_ADDRESS + 0x100)
-#define MBI_CMDLINE (MBI_ADDRESS + 0x180)
 #define MBI_END (MBI_ADDRESS + PAGE_SIZE)
 #define MBI_FLAGS (BIT(0) | BIT(2) | BIT(6) | BIT(9)) /* memory, cmdline, mmap, loader's name */
+#define MBI_MODS BIT(3)
+#define MBI_MAX_MODULES 16
+#define MMAP_RAM 1
+
+#define BIOS_DATA_END 0x500 /* interrupt vectors, then the BIOS data area */
 
 #define EM_386 3
 #define EM_X86_64 62
@@ -57,6 +59,7 @@ struct image { /* a module on its way into a guest */
 	u32 phentsize, phnum;
 	bool elf64;
 	bool entry_seen; /* a segment holds it */
+	u64 end; /* of what it takes in the guest's memory */
 	struct vm *vm;
 };
 
@@ -167,46 +170,151 @@ static const char *load_segment(struct image *im, const struct segment_load *s)
 	/* paging is off at the entry: it is a physical address */
 	if (im->entry - s->paddr < s->memsz)
 		im->entry_seen = true;
+	im->end = MAX(im->end, end);
 	return NULL;
 }
 
-static void put32(struct vm *vm, u64 at, u32 value)
+/* ---- boot information: one page, filled from its start ---- */
+
+struct mbi {
+	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+	u32 drives_length, drives_addr, config_table, boot_loader_name;
+};
+
+struct mbi_module {
+	u32 start, end, string, reserved;
+};
+
+struct info {
+	struct vm *vm;
+	u64 at; /* the next free byte */
+	struct mbi mbi;
+	struct mbi_module modules[MBI_MAX_MODULES];
+};
+
+/* Where it went; past MBI_END it is not written, and loader_load() finds that out. */
+static u32 put(struct info *in, const void *p, size_t size)
 {
-	guestmem_write(vm->mem, mk_gpa(at), &value, sizeof(value));
+	u64 at = in->at;
+
+	in->at += size;
+	if (in->at <= MBI_END)
+		guestmem_write(in->vm->mem, mk_gpa(at), p, size);
+	return at;
 }
 
-static void put_string(struct vm *vm, u64 at, const char *s)
+static u32 put_string(struct info *in, const char *s)
 {
-	guestmem_write(vm->mem, mk_gpa(at), s, strlen(s) + 1);
+	return put(in, s, strlen(s) + 1);
 }
 
-static void put_mmap(struct vm *vm, u64 at, u64 start, u64 end)
+static void put_region(struct info *in, u64 start, u64 end, u32 type)
 {
 	struct {
 		u32 size;
 		u64 base, length;
 		u32 type;
-	} __attribute__((packed)) e = { 20, start, end - start, 1 };
+	} __attribute__((packed)) e = { 20, start, end - start, type };
 
-	guestmem_write(vm->mem, mk_gpa(at), &e, sizeof(e));
+	if (start >= end)
+		return;
+	put(in, &e, sizeof(e));
+	in->mbi.mmap_length += sizeof(e);
 }
 
-static void put_info(struct vm *vm)
+/* What the machine's map has in [from, to) that is no RAM. */
+static void put_reserved(struct info *in, u64 from, u64 to)
 {
-	const struct shadow_config *cfg = &vm->opt.shadow;
-	u64 low = cfg->hole_start.v << PAGE_SHIFT, high = cfg->hole_end.v << PAGE_SHIFT, end = cfg->ram_frames << PAGE_SHIFT;
+	for (u32 i = 0; vm_owns_machine(in->vm) && i < boot_info.nregions; i++) {
+		const struct boot_region *r = &boot_info.regions[i];
 
-	put32(vm, MBI_ADDRESS, MBI_FLAGS);
-	put32(vm, MBI_ADDRESS + 4, low >> 10);
-	put32(vm, MBI_ADDRESS + 8, (end - high) >> 10);
-	put32(vm, MBI_ADDRESS + 16, MBI_CMDLINE);
-	put32(vm, MBI_ADDRESS + 44, 2 * 24);
-	put32(vm, MBI_ADDRESS + 48, MBI_MMAP);
-	put32(vm, MBI_ADDRESS + 64, MBI_NAME);
-	put_mmap(vm, MBI_MMAP, 0, low);
-	put_mmap(vm, MBI_MMAP + 24, high, end);
-	put_string(vm, MBI_NAME, "umbra");
-	put_string(vm, MBI_CMDLINE, vm->cmdline);
+		if (!r->ram)
+			put_region(in, MAX(r->start, from), MIN(r->end, to), r->type);
+	}
+}
+
+/*
+ * The end of low memory.  Who has the machine finds the BIOS data areas, one
+ * of them from there on; the frames behind them are its own.
+ */
+static u64 low_memory(struct vm *vm)
+{
+	u64 end = vm->opt.shadow.hole_start.v << PAGE_SHIFT, low = end;
+
+	if (!vm_owns_machine(vm))
+		return end;
+	for (u32 i = 0; i < boot_info.nregions; i++)
+		if (boot_info.regions[i].ram && boot_info.regions[i].start < MBI_END && boot_info.regions[i].end < end)
+			low = boot_info.regions[i].end;
+	guestmem_write(vm->mem, mk_gpa(0), host_ptr(mk_hfn(0)), BIOS_DATA_END);
+	guestmem_write(vm->mem, mk_gpa(low), (u8 *)host_ptr(mk_hfn(0)) + low, end - low);
+	return low;
+}
+
+static void put_memory(struct info *in)
+{
+	const struct shadow_config *cfg = &in->vm->opt.shadow;
+	u64 low = low_memory(in->vm), high = cfg->hole_end.v << PAGE_SHIFT, end = cfg->ram_frames << PAGE_SHIFT;
+
+	in->mbi.mem_lower = low >> 10;
+	in->mbi.mem_upper = (end - high) >> 10;
+	in->mbi.mmap_addr = in->at;
+	put_region(in, 0, low, MMAP_RAM);
+	put_reserved(in, low, high);
+	put_region(in, high, end, MMAP_RAM);
+	put_reserved(in, end, ~0ull);
+}
+
+/* One module behind the image, on a page of its own. */
+static const char *load_module(struct info *in, struct image *im, const struct boot_module *m)
+{
+	u64 start = (im->end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1), ram = in->vm->opt.shadow.ram_frames << PAGE_SHIFT;
+	static char words[BOOT_MAX_STRING];
+	struct options ignored;
+	char why[8];
+
+	if (in->mbi.mods_count == MBI_MAX_MODULES)
+		return "more modules than umbra hands on";
+	if (start > ram || m->size > ram - start)
+		return "a module of the guest wants memory that the VM does not have";
+	guestmem_write(in->vm->mem, mk_gpa(start), (u8 *)host_ptr(mk_hfn(0)) + m->start.v, m->size);
+	im->end = start + m->size;
+	options_module(&ignored, m->string, words, sizeof(words), why, sizeof(why));
+	in->modules[in->mbi.mods_count++] = (struct mbi_module){ start, im->end, put_string(in, words), 0 };
+	return NULL;
+}
+
+static const char *load_modules(struct info *in, struct image *im)
+{
+	const char *why = NULL;
+	char owner[80];
+
+	for (u32 i = 0; !why && i < boot_info.nmodules; i++) {
+		multiboot_owner(&boot_info.modules[i], owner, sizeof(owner));
+		if (*owner && !strcmp(owner, in->vm->name))
+			why = load_module(in, im, &boot_info.modules[i]);
+	}
+	if (in->mbi.mods_count) {
+		in->mbi.flags |= MBI_MODS;
+		in->at = (in->at + 3) & ~3ull;
+		in->mbi.mods_addr = put(in, in->modules, in->mbi.mods_count * sizeof(in->modules[0]));
+	}
+	return why;
+}
+
+static const char *put_info(struct image *im)
+{
+	struct info in = { .vm = im->vm, .at = MBI_ADDRESS + sizeof(in.mbi), .mbi = { .flags = MBI_FLAGS } };
+	const char *why;
+
+	put_memory(&in);
+	in.mbi.boot_loader_name = put_string(&in, "umbra");
+	in.mbi.cmdline = put_string(&in, im->vm->cmdline);
+	why = load_modules(&in, im);
+	if (!why && in.at > MBI_END)
+		why = "the boot information does not fit a page";
+	guestmem_write(im->vm->mem, mk_gpa(MBI_ADDRESS), &in.mbi, sizeof(in.mbi));
+	return why;
 }
 
 /* Segments, CR0, CR4 and EFER are vendor->vcpu_init()'s and cr_reset()'s. */
@@ -235,9 +343,9 @@ const char *loader_load(struct vm *vm, const struct boot_module *m)
 			why = load_segment(&im, &s);
 	if (!why && !im.entry_seen)
 		why = "module's entry lies outside its segments";
-	if (why)
-		return why;
-	put_info(vm);
-	set_entry(vm, im.entry);
-	return NULL;
+	if (!why)
+		why = put_info(&im);
+	if (!why)
+		set_entry(vm, im.entry);
+	return why;
 }

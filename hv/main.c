@@ -27,8 +27,32 @@ static bool wanted(const struct boot_module *m, const struct options *o)
 {
 	char name[80];
 
+	multiboot_owner(m, name, sizeof(name));
+	if (*name)
+		return false;
 	vm_name(m->string, name, sizeof(name));
 	return match(o->only, name);
+}
+
+/* A module for a guest that is not there is a slip of the pen. */
+static void check_owners(void)
+{
+	char owner[80], name[80];
+
+	for (u32 i = 0; i < boot_info.nmodules; i++) {
+		bool found = false;
+
+		multiboot_owner(&boot_info.modules[i], owner, sizeof(owner));
+		for (u32 j = 0; *owner && j < boot_info.nmodules; j++) {
+			multiboot_owner(&boot_info.modules[j], name, sizeof(name));
+			if (!*name) {
+				vm_name(boot_info.modules[j].string, name, sizeof(name));
+				found = found || !strcmp(name, owner);
+			}
+		}
+		if (*owner && !found)
+			panic_bail("module %u is for %s, and there is no such guest", i + 1, owner);
+	}
 }
 
 static const char *cpu_brand(char brand[49])
@@ -117,6 +141,7 @@ void main_start(u32 magic, u32 mbi)
 		panic_bail("%u modules more than the %u that umbra takes", boot_info.dropped, BOOT_MAX_MODULES);
 	if (!boot_info.nmodules)
 		panic_bail("no guest: the boot loader gave no module");
+	check_owners();
 	if (!count)
 		panic_bail("no guest: no module is named %s", o.only);
 	choose_vendor(&o);

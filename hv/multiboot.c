@@ -91,7 +91,7 @@ static void add_region(u64 base, u64 length, u32 type)
 	u64 end = base + length < base ? ~0ull : base + length;
 
 	if (boot_info.nregions < BOOT_MAX_REGIONS && length) {
-		*r = (struct boot_region){ base, end, type == MMAP_RAM };
+		*r = (struct boot_region){ base, end, type, type == MMAP_RAM };
 		boot_info.nregions++;
 	}
 }
@@ -163,4 +163,20 @@ bool multiboot_parse(u32 magic, u32 mbi)
 	else
 		return false;
 	return true;
+}
+
+void multiboot_owner(const struct boot_module *m, char *name, size_t size)
+{
+	static const char word[] = "umbra.module-of=";
+	size_t n = 0;
+
+	*name = 0;
+	for (const char *s = m->string; *s; s += n) {
+		while (*s == ' ')
+			s++;
+		for (n = 0; s[n] && s[n] != ' '; n++)
+			;
+		if (n >= sizeof(word) && !strncmp(s, word, sizeof(word) - 1))
+			snprintk(name, size, "%.*s", (int)(n - (sizeof(word) - 1)), s + sizeof(word) - 1);
+	}
 }

@@ -215,6 +215,8 @@ bool options_module(struct options *o, const char *string, char *rest, size_t re
 	size_t n, len = 0;
 
 	for (; (n = next_word(&string)); string += n) {
+		if (n > 16 && !strncmp(string, "umbra.module-of=", 16)) /* multiboot_owner() */
+			continue;
 		if (n > 6 && !strncmp(string, "umbra.", 6)) {
 			good = good && set_word(o, string + 6, n - 6, true, why, size);
 			continue;
