@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The machine in the guest's hands: interrupts of the PIT through the PIC and
- * of the local APIC's timer, with STI, HLT, CPL 3, and deliveries through pages
- * that nothing has mapped yet.  Alone on a machine, or under umbra with
- * devices=pass.  SDM vol. 3, 6.8, 6.12, 10.5.4; the 8259's and 8254's data sheets.
+ * The machine in the guest's hands: interrupts of the PIT through the PIC, with
+ * STI, HLT, CPL 3, and deliveries through pages that nothing has mapped yet.
+ * Alone on a machine, or under umbra with devices=pass.  SDM vol. 3, 6.8 and
+ * 6.12; the 8259's and 8254's data sheets.  devices-mmio.c has the local APIC.
  */
 #include "test.h"
 
@@ -20,24 +20,6 @@
 #define SHORT 60 /* ticks of 0.84 us */
 #define CR2_MARK 0x7654000
 #define PATIENCE 50000000
-
-#define MSR_APIC_BASE 0x1b
-#define APIC_BASE_EN BIT(11)
-#define APIC_ID 0x20
-#define APIC_VERSION 0x30
-#define APIC_TPR 0x80
-#define APIC_EOI 0xb0
-#define APIC_SVR 0xf0
-#define APIC_SVR_EN 0x100
-#define APIC_LVT_TIMER 0x320
-#define APIC_LVT_PERIODIC BIT(17)
-#define APIC_LVT_MASKED BIT(16)
-#define APIC_INITIAL 0x380
-#define APIC_CURRENT 0x390
-#define APIC_DIVIDE 0x3e0
-#define APIC_DIVIDE_BY_1 0xb
-#define APIC_VECTOR 0x90
-#define SPURIOUS_VECTOR 0x9f
 
 static u64 next_va;
 static volatile u32 ticks; /* interrupts that came and were acknowledged */
@@ -84,23 +66,12 @@ static void pic_init(u8 base)
 	outb(PIC1, PIC_EOI);
 }
 
-static void need_devices(void)
-{
-	u32 r[4];
-
-	if (under_umbra()) {
-		cpuid(UMBRA_CPUID_BASE + 1, 0, r);
-		if (!(r[1] & UMBRA_FEATURE_DEVICES))
-			skip("umbra runs without devices=pass");
-	}
-	next_va = WINDOW;
-	ticks = 0;
-}
-
 /* IRQ 0 alone, from a PIT that is quiet until it is set going. */
 static void need_pit(void)
 {
 	need_devices();
+	next_va = WINDOW;
+	ticks = 0;
 	pic_init(IRQ_VECTOR);
 	pit(PIT_ONCE, 0xffff);
 	pic_init(IRQ_VECTOR); /* an edge that came before */
@@ -211,9 +182,8 @@ CASE(periodic)
 {
 	need_pit();
 	pit(PIT_RATE, 2000);
-	while (ticks < 20)
+	while (ticks < 20) /* on a slow machine two may come at once */
 		sti_hlt();
-	check_eq(ticks, 20);
 	wait_for(40);
 	pic_mask(0xff);
 }

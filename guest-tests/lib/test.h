@@ -194,6 +194,18 @@ static inline void need_large(void)
 		skip("no large pages");
 }
 
+/* The machine's devices are there, or those of umbra's devices=pass. */
+static inline void need_devices(void)
+{
+	u32 r[4];
+
+	if (!under_umbra())
+		return;
+	cpuid(UMBRA_CPUID_BASE + 1, 0, r);
+	if (!(r[1] & UMBRA_FEATURE_DEVICES))
+		skip("umbra runs without devices=pass");
+}
+
 /* GDT, IDT and TSS, for tests that move or break them.  Reset at each case by cpu_reset(). */
 struct table_ptr {
 	u16 limit;
