@@ -111,3 +111,55 @@ CASE(foreign_frames)
 	}
 	check_eq(seen, 0);
 }
+
+/* ---- with devices=pass ---- */
+
+CASE(reset_by_keyboard)
+{
+	outb(0x64, 0xfe);
+}
+
+CASE(reset_by_port_a)
+{
+	outb(0x92, inb(0x92) | 1);
+}
+
+CASE(reset_by_chipset)
+{
+	outb(0xcf9, 6);
+}
+
+CASE(power_off)
+{
+	print("1..1\n");
+	outw(0x604, 0x2000);
+	outw(0xb004, 0x2000);
+}
+
+/* What hv itself stands on: address line 20, and the interrupts of the next guests. */
+CASE(leaves_a_mess)
+{
+	static const u8 pic[4] = { 0x11, 0x08, 4, 1 }; /* vectors of exceptions */
+
+	outb(0x92, inb(0x92) & ~2);
+	outb(0x64, 0xd1);
+	outb(0x60, 0xdd);
+	outb(0x64, 0xdd);
+	for (u32 i = 0; i < 4; i++) {
+		outb(i ? 0x21 : 0x20, pic[i]);
+		outb(i ? 0xa1 : 0xa0, i == 2 ? 2 : pic[i]);
+	}
+	outb(0x21, 0);
+	outb(0xa1, 0);
+	outb(0x43, 0x34);
+	outb(0x40, 100);
+	outb(0x40, 0);
+	outb(0x70, 0x0b); /* RTC: 1024 interrupts a second */
+	outb(0x71, inb(0x71) | 0x40);
+	if (!PT_LEVELS) {
+		*mem32(0xfee000f0) = 0x10f;
+		*mem32(0xfee003e0) = 0xb;
+		*mem32(0xfee00320) = 0x20010; /* periodic */
+		*mem32(0xfee00380) = 1000;
+	}
+}

@@ -73,7 +73,7 @@ static void hlt(struct vcpu *v)
 
 static void pause(struct vcpu *v)
 {
-	insn_done(v, 2);
+	insn_done(v, 1); /* NOP, and REP before it */
 }
 
 static void rdmsr(struct vcpu *v)
