@@ -5,6 +5,7 @@
 #   make check-host     parts of hv/ as Linux programs under ASan and UBSan
 #   make mutants        does the suite notice hundreds of mistakes made on purpose?  M= picks some
 #   make list           platforms, tests and options
+#   make coverage           lines and branches of hv/shadow/ and the decoder that host tests and guests reach
 #   make bench lint clean
 #   make deps           installs what is missing; goes before any of them: make deps check
 MAKEFLAGS += -r
@@ -58,10 +59,10 @@ $B/hv/shadow/shadow_%.o: hv/shadow/mode.c Makefile
 
 $B/umbra.elf: $(HV_OBJ) hv/hv.lds
 	$(Q)$(CC) -m64 -nostdlib -static -no-pie -Wl,-z,max-page-size=4096 -Wl,--build-id=none -Wl,--no-warn-rwx-segments \
-		-T hv/hv.lds $(HV_OBJ) -o $B/umbra.elf64
+		-T hv/hv.lds $(HV_LDFLAGS) $(HV_OBJ) -o $B/umbra.elf64
 	$(Q)objcopy -O elf32-i386 $B/umbra.elf64 $@
 
--include host-tests/rules.mk guest-tests/rules.mk
+-include host-tests/rules.mk guest-tests/rules.mk ci/coverage.mk
 
 # ---- iso and ci -------------------------------------------------------------
 HOSTILE := $(addprefix $B/guest-tests/hostile/,flat.elf pse.elf pae.elf 64.elf)

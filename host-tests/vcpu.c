@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../hv/base.h"
 #include "../hv/exit.h"
 #include "host.h"
 
@@ -92,6 +93,9 @@ void trace_exit(const struct vcpu *u) { (void)u; }
 void trace_dump(void) {}
 const char *exit_name(enum exit_kind k) { return k == EXIT_CR ? "cr" : "exit"; }
 u64 clock_ms(u64 tsc) { return tsc * 0; }
+bool vm_over_time(const struct vm *m) { return m->opt.limit_ms && clock_ms(m->start_tsc) > m->opt.limit_ms; }
+void passthrough_relay(struct vcpu *u) { (void)u; }
+void passthrough_wait(struct vcpu *u) { (void)u; }
 void hypercall(struct vcpu *u) { u->regs[RAX] = 77; }
 
 u32 device_in(struct vm *m, u16 port, u8 size)
