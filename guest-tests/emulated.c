@@ -56,8 +56,10 @@ static bool on_step(struct regs *r)
 
 #ifdef __x86_64__
 #define SP "%%rsp"
+#define REG_SP "rsp"
 #else
 #define SP "%%esp"
+#define REG_SP "esp"
 #endif
 #define TF_ON "pushf\n orw $0x100, (" SP ")\n popf\n"
 #define TF_OFF "pushf\n andw $~0x100, (" SP ")\n popf\n nop"
@@ -132,6 +134,122 @@ CASE(each_under_tf)
 		ONE("fnstcw (%0)");
 	}
 #undef ONE
+}
+
+#ifdef __x86_64__
+#define AX "%rax"
+#else
+#define AX "%eax"
+#endif
+asm(".text\n pushes_under_tf: pushf\n orw $0x100, (%" REG_SP ")\n popf\n"
+    "push " AX "\n push " AX "\n pop " AX "\n push " AX "\n push $0\n pop " AX "\n pop " AX "\n pop " AX "\n"
+    "pushf\n andw $~0x100, (%" REG_SP ")\n popf\n nop\n ret\n");
+extern ulong pushes_under_tf(ulong a, ulong b);
+
+/* The stack is a table: where a #DB is delivered, there the next instruction pushes. */
+CASE(stack_in_a_table_under_tf)
+{
+	set_up();
+	hook(VEC_DB, on_step);
+	for (u32 i = 0; i < 4; i++) {
+		steps = without_bs = 0;
+		check_fault(try(on_stack, table + 0xf00 + 8 * i, (ulong)pushes_under_tf, NULL), NO_FAULT);
+		expect_steps(8);
+		still_watched(7);
+	}
+}
+
+static u8 refused_len;
+
+static bool skip_refused(struct regs *r)
+{
+	r->ip += refused_len;
+	return true;
+}
+
+/* An instruction that exits and is refused has not retired: its #GP and no trap. */
+CASE(refused_under_tf)
+{
+	hook(VEC_DB, on_step);
+	hook(VEC_GP, skip_refused);
+	hook(VEC_UD, skip_refused);
+	for (u32 i = 0; i < 2; i++) {
+		steps = without_bs = 0;
+		refused_len = 3;
+		asm volatile(TF_ON "mov %0, %%cr4\n" TF_OFF : : "a"(~0ul) : "memory", "cc");
+		expect_steps(0);
+		asm volatile(TF_ON "nop\n mov %0, %%cr0\n" TF_OFF : : "a"((ulong)CR0_PG) : "memory", "cc");
+		expect_steps(1);
+		refused_len = 2;
+		asm volatile(TF_ON "wrmsr\n" TF_OFF : : "a"(~0u), "d"(~0u), "c"(0xc0000080) : "memory", "cc");
+		expect_steps(0);
+		asm volatile(TF_ON "ud2\n" TF_OFF : : : "memory", "cc");
+		expect_steps(0);
+	}
+	check_eq(exception_count[VEC_GP], 6);
+	check_eq(exception_count[VEC_UD], 2);
+}
+
+#define HOLE 0xd0000000ull /* nothing answers there, on any of the platforms */
+
+/* What nobody stores: with a trap for each, and nothing else changed. */
+CASE(stores_to_a_hole_under_tf)
+{
+	ulong at = ALIAS + 0x6000, di, count;
+	u32 v = 0;
+
+	set_up();
+	map_page(at, HOLE, ALL);
+	check_fault(peek32(at, &v), NO_FAULT);
+	check_eq(v, 0xffffffff);
+	hook(VEC_DB, on_step);
+	steps = without_bs = 0;
+	for (u32 i = 0; i < 2; i++) {
+		asm volatile(TF_ON "sidt (%0)\n movl $1, (%0)\n sldt 8(%0)\n nop\n" TF_OFF : : "r"(at) : "memory", "cc");
+		expect_steps(4);
+		di = at;
+		count = 3;
+		asm volatile(TF_ON "rep stosl\n" TF_OFF : "+D"(di), "+c"(count) : "a"(0) : "memory", "cc");
+		expect_steps(3);
+		check_fault(peek32(at, &v), NO_FAULT);
+		check_eq(v, 0xffffffff);
+		still_watched(7);
+	}
+}
+
+/*
+ * INT n pushes its frame where nothing answers; the handler takes another stack at once.  POPF reads ones
+ * there, so TF is set for INT n alone, which clears it: no trap is due.
+ */
+#ifdef __x86_64__
+#define ARG "%rdi"
+#define CALLEE_PUSH "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+#define CALLEE_POP "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+#else
+#define ARG "%eax"
+#define CALLEE_PUSH "push %ebx\n push %ebp\n push %esi\n push %edi\n"
+#define CALLEE_POP "pop %edi\n pop %esi\n pop %ebp\n pop %ebx\n"
+#endif
+ulong sp_beside_the_hole;
+asm(".text\n int_on_stack: " CALLEE_PUSH "mov %" REG_SP ", sp_beside_the_hole\n"
+    "mov " ARG ", %" REG_SP "\n popf\n int $0x50\n"
+    "hole_handler: mov sp_beside_the_hole, %" REG_SP "\n push $2\n popf\n " CALLEE_POP "ret\n");
+extern ulong int_on_stack(ulong sp, ulong unused);
+extern u8 hole_handler[];
+
+CASE(frame_in_a_hole_under_tf)
+{
+	ulong at = ALIAS + 0x6000;
+
+	set_up();
+	map_page(at, HOLE, RW);
+	hook(VEC_DB, on_step);
+	set_gate(idt + 0x50 * GATE_SIZE, (ulong)hole_handler, SEL_KCODE, 0x8e, 0);
+	for (u32 i = 0; i < 3; i++) {
+		steps = without_bs = 0;
+		check_fault(try(int_on_stack, at + 0x800, 0, NULL), NO_FAULT);
+		check_eq(steps, 0);
+	}
 }
 
 /* CR0.WP=0 and a read-only user page that is a table or is not: a right for one instruction alone, and its trap. */

@@ -263,3 +263,59 @@ CASE(everything_in_tables)
 		cpu_reset();
 	}
 }
+
+/*
+ * GDT and IDT entries on user pages under SMAP: implicit accesses, which EFLAGS.AC does not excuse
+ * (SDM vol. 3, 4.6), at CPL 0 too, in event delivery too.
+ */
+CASE(structures_on_user_pages)
+{
+	ulong at = WINDOW + 0x8000, gate;
+	u64 one, two;
+
+	need_paging();
+	if (!cpu.smap)
+		skip("no SMAP");
+	one = new_frame();
+	two = new_frame();
+	hook(VEC_PF, hook_record);
+	gate = at + PAGE_SIZE + 0x10 * GATE_SIZE; /* of vector VECTOR, the first page ends below 0x40 */
+	memcpy(mem8(one + PAGE_SIZE - 0x40 * GATE_SIZE), idt, 0x40 * GATE_SIZE);
+	memcpy(mem8(two), idt + 0x40 * GATE_SIZE, 0x40 * GATE_SIZE);
+	set_gate(mem8(two) + 0x10 * GATE_SIZE, (ulong)vectors + VECTOR * 16, SEL_KCODE, 0xee, 0);
+	for (u32 ac = 0; ac < 2; ac++) {
+		map_page(at, one, RW);
+		map_page(at + PAGE_SIZE, two, RW);
+		flush();
+		load_idt(at + PAGE_SIZE - 0x40 * GATE_SIZE, 0x80 * GATE_SIZE - 1);
+		check_fault(write_cr4(read_cr4() | CR4_SMAP), NO_FAULT);
+		set_ac(ac);
+		hook(VECTOR, hook_return);
+		check_fault(try(kernel_int, 0, 0, NULL), NO_FAULT);
+		for (u32 i = 0; i < 2; i++) {
+			map_page(at + PAGE_SIZE, two, RWU);
+			invlpg(at + PAGE_SIZE);
+			check_fault(try(kernel_int, 0, 0, NULL), PF(PF_P, gate));
+			check_fault(user_try(user_int, 0, 0, NULL), PF(PF_P, gate));
+			set_entry(entry(at + PAGE_SIZE, 1), two | RW);
+			check_fault(try(kernel_int, 0, 0, NULL), NO_FAULT);
+		}
+		hook(VECTOR, NULL);
+		/* a segment load from a GDT whose second page is the user's */
+		memcpy(mem8(one), gdt, GDT_SIZE);
+		map_page(at + 0x4000, one, RW);
+		put_descriptor(two + 8, true);
+		map_page(at + 0x5000, two, RWU);
+		load_gdt(at + 0x4000, 2 * PAGE_SIZE - 1);
+		check_fault(try(load_fs, PAGE_SIZE + 8, 0, NULL), PF(PF_P, at + 0x5008));
+		check_fault(try(load_fs, SEL_KDATA, 0, NULL), NO_FAULT);
+		map_page(at + 0x5000, two, RW);
+		invlpg(at + 0x5000);
+		check_fault(try(load_fs, PAGE_SIZE + 8, 0, NULL), NO_FAULT);
+		set_ac(false);
+		check_fault(write_cr4(read_cr4() & ~CR4_SMAP), NO_FAULT);
+		cpu_reset();
+		memset(mem8(one), 0, PAGE_SIZE);
+		memcpy(mem8(one + PAGE_SIZE - 0x40 * GATE_SIZE), idt, 0x40 * GATE_SIZE);
+	}
+}

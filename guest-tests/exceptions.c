@@ -489,6 +489,36 @@ CASE(benign_pairs)
 	}
 }
 
+FAULTS(int_gp, "int $13", "")
+FAULTS(int_pf, "int $14", "")
+FAULTS(int_ss, "int $12", "")
+
+/* INT n is benign, even with the number of a contributory exception: what its delivery raises comes alone. */
+CASE(software_interrupts_are_benign)
+{
+	static const struct { guest_fn fn[2]; u8 vec; } ints[] = {
+		{ { k_int_gp, u_int_gp }, VEC_GP }, { { k_int_pf, u_int_pf }, VEC_PF }, { { k_int_ss, u_int_ss }, VEC_SS },
+	};
+
+	start();
+	for (u32 i = 0; i < ARRAY_SIZE(ints); i++)
+		for (int n = 0; n < 2; n++) {
+			u8 v = ints[i].vec;
+
+			set_gate(idt + v * GATE_SIZE, (ulong)vectors + v * 16, SEL_KCODE, 0x6e, 0); /* not present */
+			if (n)
+				all_fresh();
+			write_cr2(CR2_MARK);
+			check_eq(try(ints[i].fn[0], 0, 0, NULL).vec, VEC_NP);
+			if (n)
+				all_fresh();
+			write_cr2(CR2_MARK);
+			check_eq(user_try(ints[i].fn[1], 0, 0, NULL).vec, VEC_NP);
+			check_eq(read_cr2(), CR2_MARK);
+			set_gate(idt + v * GATE_SIZE, (ulong)vectors + v * 16, SEL_KCODE, 0x8e, 0);
+		}
+}
+
 /* Hidden faults of plain accesses leave CR2 alone, and each register. */
 CASE(cr2_and_hidden_faults)
 {

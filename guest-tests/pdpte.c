@@ -181,6 +181,35 @@ CASE(what_loads)
 	}
 }
 
+/*
+ * An address that its slot has not been asked for takes the new directory, whatever is known of the old
+ * one by other ways: two slots share it, and only one of them is changed.
+ */
+CASE(cold_beside_what_the_other_slot_knows)
+{
+	u64 a = directory(0xa), b = directory(0xb);
+
+	begin();
+	for (u32 i = 0; i < ARRAY_SIZE(loads); i++) {
+		const struct event *e = &loads[i];
+
+		if (e->when && !*e->when)
+			continue;
+		set_entry(pdpte(1), a | PTE_P);
+		set_entry(pdpte(2), a | PTE_P);
+		same_cr3();
+		for (u32 j = 0; j < 6; j++)
+			check_slot_at(2 * SLOT + j * LARGE_SIZE, 0xa, "by the other slot");
+		check_slot_at(SLOT, 0xa, "before");
+		set_entry(pdpte(1), i & 1 ? 0 : b | PTE_P);
+		e->run();
+		for (u32 j = 1; j < 6; j++) {
+			check_slot_at(SLOT + j * LARGE_SIZE, i & 1 ? 0 : 0xb, e->name);
+			check_slot_at(2 * SLOT + j * LARGE_SIZE, 0xa, e->name);
+		}
+	}
+}
+
 static void check_no_load(const struct event *events, u32 n)
 {
 	u64 a = directory(0xa), b = directory(0xb);
