@@ -13,7 +13,7 @@
 #include "../hv/shadow/private.h"
 #include "host.h"
 
-#define RAM 512u /* frames */
+#define RAM 1280u /* frames: two groups and a half */
 #define TABLE0 16u
 #define NTABLES 12u
 
@@ -50,6 +50,10 @@ static bool hw_walk(u64 gva, const struct shadow_access *a, u64 *hpa)
 			continue;
 		rights &= e;
 		nx |= levels != 2 && e & PTE_NX;
+		if (level == 2 && e & PTE_PS) {
+			table = (table & ~0x1fffffull) | (gva & 0x1ff000);
+			break;
+		}
 	}
 	*hpa = table | (gva & 0xfff);
 	if ((a->write && !(rights & PTE_W)) || (a->user && !(rights & PTE_U)) || (a->fetch && nx))
@@ -59,6 +63,14 @@ static bool hw_walk(u64 gva, const struct shadow_access *a, u64 *hpa)
 	if (a->fetch)
 		return !(sv.hw_cr4 & CR4_SMEP);
 	return !(sv.hw_cr4 & CR4_SMAP) || (a->ac && !a->implicit);
+}
+
+/* What a back end does before it enters: the flush, then the oracle is asked. */
+static bool vm_entry(void)
+{
+	shadow_flushed(&sv, sv.flush);
+	sv.flush = SHADOW_FLUSH_NONE;
+	return !shadow_flush_missing(&sv);
 }
 
 /* ---- the guest -------------------------------------------------------------- */
@@ -168,6 +180,7 @@ static const char *one_access(void)
 	struct shadow_access a = random_access();
 	gva_t gva = mk_gva(random_gva());
 	bool want, stepped = false;
+	unsigned again = 0;
 	struct walk w;
 	u32 error;
 	u64 hpa;
@@ -179,13 +192,21 @@ static const char *one_access(void)
 	for (unsigned tries = 0; tries < 4; tries++) {
 		struct shadow_verdict v;
 
+		if (!vm_entry())
+			return "entered with a flush left out";
+
 		if (hw_walk(gva.v, &a, &hpa))
 			return want ? check_done(gva, &a, &w, hpa, stepped) : "the processor lets pass what the guest's tables forbid";
-		shadow_close(&sv);
+		shadow_begin_exit(&sv);
 		v = shadow_page_fault(&sv, gva, &a, PF_ERR_P);
+		shadow_end_exit(&sv);
+		if (shadow_violation(&sv))
+			return shadow_violation(&sv);
+		if (v.action == SHADOW_AGAIN && ++again < 1000)
+			tries--;
 		if (v.action == SHADOW_INJECT)
 			return want ? "a fault the guest's tables do not call for" : v.error == error ? NULL : "wrong error code";
-		if (v.action == SHADOW_RETRY)
+		if (v.action == SHADOW_RETRY || v.action == SHADOW_AGAIN)
 			continue;
 		if (!want)
 			return "a forbidden write is emulated";
@@ -204,6 +225,23 @@ static const char *one_access(void)
 	return "no progress";
 }
 
+/* Log-dirty is chaos's alone here. */
+static void memory_op(void)
+{
+	gfn_t a = mk_gfn(rnd(2) ? TABLE0 + rnd(NTABLES) : rnd(RAM + 8)), b = mk_gfn(rnd(RAM));
+	u64 e = random_entry();
+	unsigned op = rnd(4);
+
+	for (enum shadow_done d = SHADOW_MORE; d == SHADOW_MORE;) {
+		shadow_begin_exit(&sv);
+		d = op == 0 ? shadow_relocate(&sv, a) : op == 1 ? shadow_set_rom(&sv, a, rnd(3) == 0) :
+		    op == 2 ? shadow_share(&sv, a, b) : shadow_batch_write(&sv, gfn_to_gpa(a), rnd(4), e) ? SHADOW_DONE : SHADOW_REFUSED;
+		shadow_end_exit(&sv);
+	}
+	if (op == 3 && vm->cfg.policy != POLICY_EMULATE)
+		shadow_update(&sv, SHADOW_CR3);
+}
+
 static const char *one_op(void)
 {
 	const char *why;
@@ -217,8 +255,12 @@ static const char *one_op(void)
 		shadow_invlpg(&sv, mk_gva(random_gva()));
 	else if (op < 38)
 		shadow_update(&sv, SHADOW_CR3);
+	else if (op < 44)
+		memory_op();
 	else if ((why = one_access()))
 		return why;
+	if (!vm_entry())
+		return "a flush is left out";
 	shadow_chaos(&sv);
 	return shadow_audit(&sv, &why) ? why : NULL;
 }
@@ -256,24 +298,46 @@ static void run(const char *name, struct shadow_config cfg, u64 seed, unsigned o
 		tap_ok(false, "%s: %lu frames leaked", name, host_used() - before);
 }
 
+static const struct {
+	const char *name;
+	struct shadow_config cfg; /* .chaos 1: the seed's */
+} configs[] = {
+	{ "emulate rmap", { .policy = POLICY_EMULATE, .pool = 256, .p2m = P2M_SCATTER } },
+	{ "emulate scan", { .policy = POLICY_EMULATE, .wprot = WPROT_SCAN, .pool = 256, .p2m = P2M_SCATTER } },
+	{ "emulate small pool", { .policy = POLICY_EMULATE, .pool = 16, .p2m = P2M_SPARSE } },
+	{ "emulate g2=s2", { .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true } },
+	{ "emulate chaos", { .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SPARSE, .chaos = 1 } },
+	{ "emulate fastpath prefetch", { .policy = POLICY_EMULATE, .pool = 256,
+	  .p2m = P2M_CHUNKS, .fastpath = true, .prefetch = 8 } },
+	{ "emulate direct", { .policy = POLICY_EMULATE, .pool = 128, .p2m = P2M_CHUNKS, .large = LARGE_DIRECT } },
+	{ "emulate direct scan chaos", { .policy = POLICY_EMULATE, .wprot = WPROT_SCAN, .pool = 128,
+	  .p2m = P2M_FLAT, .large = LARGE_DIRECT, .chaos = 1 } },
+	{ "oos", { .policy = POLICY_OOS, .oos = 3, .pool = 256, .p2m = P2M_SCATTER } },
+	{ "oos all scan fastpath", { .policy = POLICY_OOS, .oos = 65536, .wprot = WPROT_SCAN, .pool = 64,
+	  .p2m = P2M_CHUNKS, .fastpath = true, .large = LARGE_MIXED, .prefetch = 3 } },
+	{ "adaptive", { .policy = POLICY_ADAPTIVE, .oos = 64, .pool = 32, .p2m = P2M_SCATTER } },
+	{ "adaptive chaos", { .policy = POLICY_ADAPTIVE, .oos = 4, .pool = 64,
+	  .p2m = P2M_FLAT, .fastpath = true, .large = LARGE_DIRECT, .prefetch = 2, .chaos = 1 } },
+	{ "vtlb", { .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_FLAT } },
+	{ "vtlb direct prefetch", { .policy = POLICY_VTLB, .pool = 64,
+	  .p2m = P2M_FLAT, .large = LARGE_DIRECT, .prefetch = 4, .fastpath = true } },
+	{ "vtlb g2=s2", { .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true } },
+};
+
 int main(int argc, char **argv)
 {
 	u64 seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 	unsigned seeds = argc > 2 ? atoi(argv[2]) : 20;
 
-	for (u64 s = seed; s < seed + seeds; s++) {
-		unsigned ops = 1500;
+	for (u64 s = seed; s < seed + seeds; s++)
+		for (unsigned i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
+			struct shadow_config cfg = configs[i].cfg;
 
-		run("emulate rmap", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
-		run("emulate scan", (struct shadow_config){ .policy = POLICY_EMULATE, .wprot = WPROT_SCAN, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
-		run("emulate small pool", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 16, .p2m = P2M_SCATTER }, s, ops);
-		run("emulate g2=s2", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true }, s, ops);
-		run("emulate chaos", (struct shadow_config){ .policy = POLICY_EMULATE, .pool = 64, .p2m = P2M_SCATTER, .chaos = s }, s, ops);
-		run("oos", (struct shadow_config){ .policy = POLICY_OOS, .oos = 3, .pool = 256, .p2m = P2M_SCATTER }, s, ops);
-		run("adaptive", (struct shadow_config){ .policy = POLICY_ADAPTIVE, .oos = 64, .pool = 32, .p2m = P2M_SCATTER }, s, ops);
-		run("vtlb", (struct shadow_config){ .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_FLAT }, s, ops);
-		run("vtlb g2=s2", (struct shadow_config){ .policy = POLICY_VTLB, .pool = 64, .p2m = P2M_SCATTER, .g2_on_s2 = true }, s, ops);
-	}
+			cfg.chaos *= s;
+			cfg.audit = 1;
+			cfg.tags = 1 + s % 4;
+			run(configs[i].name, cfg, s, 1500);
+		}
 	tap_note("%lu accesses, %lu guest faults", accesses, faults);
 	return tap_done();
 }

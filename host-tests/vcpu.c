@@ -59,6 +59,7 @@ static bool set_msr(struct vcpu *u, u32 msr, u64 value)
 
 static void dump(struct vcpu *u) { (void)u; }
 static u64 cr4_can_set(void) { return ~(u64)CR4_LA57; }
+static unsigned tlb_tags(void) { return 1; }
 
 /* The script: each entry sets up the next exit. */
 static void (*next_exit)(void);
@@ -68,13 +69,15 @@ static void run(struct vcpu *u)
 {
 	entered = u->inject;
 	u->inject.valid = false;
+	shadow_flushed(&u->mmu, u->mmu.flush);
+	u->mmu.flush = SHADOW_FLUSH_NONE;
 	u->exit = (struct vm_exit){ .kind = EXIT_UNKNOWN };
 	next_exit();
 }
 
 const struct vendor svm_vendor = {
 	.name = "host", .run = run, .get_seg = get_seg, .cpl = get_cpl, .get_msr = no_msr, .set_msr = set_msr,
-	.dump = dump, .queue_debug = queue_debug, .cr4_can_set = cr4_can_set,
+	.dump = dump, .queue_debug = queue_debug, .cr4_can_set = cr4_can_set, .tlb_tags = tlb_tags,
 };
 const struct vendor *vendor = &svm_vendor;
 
@@ -96,7 +99,7 @@ u64 clock_ms(u64 tsc) { return tsc * 0; }
 bool vm_over_time(const struct vm *m) { return m->opt.limit_ms && clock_ms(m->start_tsc) > m->opt.limit_ms; }
 void passthrough_relay(struct vcpu *u) { (void)u; }
 void passthrough_wait(struct vcpu *u) { (void)u; }
-void hypercall(struct vcpu *u) { u->regs[RAX] = 77; }
+bool hypercall(struct vcpu *u) { u->regs[RAX] = 77; return true; }
 
 u32 device_in(struct vm *m, u16 port, u8 size)
 {

@@ -90,6 +90,7 @@ void cpuid_shadow_config(struct shadow_config *cfg)
 	from_host(7, 0, r);
 	cfg->la57 = r[ECX] & LEAF7_ECX_LA57 && vendor->cr4_can_set() & CR4_LA57;
 	cfg->maxphyaddr = cpuid_maxphyaddr();
+	cfg->tags = vendor->tlb_tags();
 }
 
 static void hypervisor_leaf(const struct vm *vm, u32 leaf, u32 r[4])

@@ -91,7 +91,11 @@ static void rdmsr(struct vcpu *v)
 
 static void wrmsr(struct vcpu *v)
 {
-	if (msr_write(v, v->regs[RCX], (u32)v->regs[RAX] | v->regs[RDX] << 32))
+	u64 value = (u32)v->regs[RAX] | v->regs[RDX] << 32;
+
+	if (!shadow_prepare_flush(&v->mmu) || ((u32)v->regs[RCX] == MSR_PAT && !shadow_prepare_pat(&v->mmu, value)))
+		return; /* there is work left: the guest comes again */
+	if (msr_write(v, v->regs[RCX], value))
 		insn_done(v, 2);
 	else
 		event_gp(v);
@@ -99,8 +103,8 @@ static void wrmsr(struct vcpu *v)
 
 static void hypercall_exit(struct vcpu *v)
 {
-	hypercall(v);
-	insn_done(v, 3);
+	if (hypercall(v))
+		insn_done(v, 3);
 }
 
 /* Guest caches are the host's and coherent: nothing to write back. */
@@ -166,12 +170,10 @@ static void enter(struct vcpu *v)
 {
 	event_prepare(v);
 	cr_sync_hw(v); /* the root may have moved */
-	if (v->mmu.flush) {
-		v->mmu.flush = false;
-		v->flush = true;
-	}
 	v->entry_tf = v->rflags & RFLAGS_TF;
 	vendor->run(v);
+	if (shadow_flush_missing(&v->mmu)) /* nothing is lost inside run(): it was entered like that */
+		vm_fail(v->vm, "I10: entered at rip %#llx with a flush left out", (unsigned long long)v->rip);
 }
 
 static void handle(struct vcpu *v)
@@ -181,12 +183,12 @@ static void handle(struct vcpu *v)
 	BUG_ON(e->kind >= NEXITS);
 	v->vm->exits[e->kind]++;
 	trace_exit(v);
-	if (shadow_is_open(&v->mmu))
-		shadow_close(&v->mmu);
+	shadow_begin_exit(&v->mmu);
 	v->step = false;
 	if (e->vectoring.valid)
 		v->inject = e->vectoring;
 	handlers[e->kind](v);
+	shadow_end_exit(&v->mmu);
 }
 
 /* Each of the first 4096 exits, then every 16th: a long test must end, and what is wrong in a shadow mostly stays. */
@@ -207,6 +209,8 @@ static void check_limits(struct vcpu *v)
 	if (vm_over_time(vm))
 		vm_fail(vm, "time limit of %llu ms at rip %#llx", (unsigned long long)vm->opt.limit_ms,
 			(unsigned long long)v->rip);
+	if ((why = shadow_violation(&v->mmu)))
+		vm_fail(vm, "%s", why);
 	shadow_chaos(&v->mmu);
 	if (audit_due(v) && shadow_audit(&v->mmu, &why)) {
 		vm_fail(vm, "audit after %s at rip %#llx: %s", exit_name(v->exit.kind), (unsigned long long)v->rip, why);

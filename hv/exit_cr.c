@@ -75,6 +75,8 @@ void exit_cr(struct vcpu *v)
 
 	if (!access_decode(&a, v))
 		return;
+	if (a.c.insn.op != INSN_MOV_FROM_CR && a.c.insn.op != INSN_SMSW && !shadow_prepare_flush(&v->mmu))
+		return; /* there is work left: the guest comes again */
 	switch (a.c.insn.op) {
 	case INSN_MOV_TO_CR:
 		mov_to_cr(&a);

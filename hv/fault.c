@@ -85,6 +85,8 @@ void fault_page(struct vcpu *v)
 	case SHADOW_RETRY:
 		count_refault(v);
 		break;
+	case SHADOW_AGAIN: /* there is work left: the guest comes again */
+		break;
 	case SHADOW_INJECT: /* the handler runs: that is progress */
 		v->vm->refaults = 0;
 		event_page_fault(v, v->exit.gva, verdict.error);

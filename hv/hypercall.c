@@ -86,6 +86,58 @@ static void mark(struct vm *vm, u32 n)
 	printk("\n");
 }
 
+/* False: there is work left, the guest comes again. */
+static bool finish(enum shadow_done done, u32 good, u32 *result)
+{
+	*result = done == SHADOW_DONE ? good : 0;
+	return done != SHADOW_MORE;
+}
+
+static u32 batch(struct vcpu *v, gpa_t at, u32 n)
+{
+	struct hc_batch e;
+	u32 done;
+
+	if (vendor->cpl(v))
+		return HC_ENOSYS;
+	for (done = 0; done < MIN(n, HC_BATCH_MAX); done++) {
+		guestmem_read(v->vm->mem, mk_gpa(at.v + done * sizeof(e)), &e, sizeof(e));
+		if (!shadow_batch_write(&v->mmu, mk_gpa(e.table), e.index, e.value))
+			break;
+	}
+	return done;
+}
+
+/* What is done to the guest's memory; false as in finish(). */
+static bool memory_call(struct vcpu *v, u32 *result)
+{
+	u32 bits = 0, a = v->regs[RBX], b = v->regs[RCX];
+	bool done;
+
+	switch ((u32)v->regs[RAX]) {
+	case HC_RELOCATE:
+		return finish(shadow_relocate(&v->mmu, mk_gfn(a)), 1, result);
+	case HC_LOG_DIRTY:
+		return finish(shadow_log_dirty(&v->mmu, a), 0, result);
+	case HC_LOG_READ:
+		done = finish(shadow_log_read(&v->mmu, mk_gfn(a), &bits), 0, result);
+		*result = bits;
+		return done;
+	case HC_ROM:
+		return finish(shadow_set_rom(&v->mmu, mk_gfn(a), b), 1, result);
+	case HC_SHARE:
+		return finish(shadow_share(&v->mmu, mk_gfn(a), mk_gfn(b)), 1, result);
+	case HC_FRAME_INFO:
+		*result = shadow_frame_info(&v->mmu, mk_gfn(a));
+		return true;
+	case HC_BATCH:
+		*result = batch(v, mk_gpa(a), b);
+		return true;
+	}
+	*result = HC_ENOSYS;
+	return true;
+}
+
 static u32 call(struct vcpu *v)
 {
 	u32 arg = v->regs[RBX];
@@ -105,8 +157,6 @@ static u32 call(struct vcpu *v)
 		return stat(v->vm, "guest_faults");
 	case HC_STAT_HIDDEN_FAULTS:
 		return stat(v->vm, "hidden_faults");
-	case HC_RELOCATE:
-		return shadow_relocate(&v->mmu, mk_gfn(arg));
 	case HC_MARK:
 		mark(v->vm, arg);
 		return 0;
@@ -114,7 +164,12 @@ static u32 call(struct vcpu *v)
 	return HC_ENOSYS;
 }
 
-void hypercall(struct vcpu *v)
+bool hypercall(struct vcpu *v)
 {
-	v->regs[RAX] = call(v);
+	u32 result = call(v);
+
+	if (result == HC_ENOSYS && !memory_call(v, &result))
+		return false;
+	v->regs[RAX] = result;
+	return true;
 }

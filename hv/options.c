@@ -29,9 +29,13 @@ static const struct option table[NOPTIONS] = {
 	[OPT_STATS] = { "stats", TYPE_NUMBER, "1", NULL, 0, 1, false, "1: counters after each guest" },
 	[OPT_POLICY] = { "policy", TYPE_CHOICE, "emulate", "vtlb|emulate|oos|adaptive", 0, 0, false, "how writes to page tables are noticed" },
 	[OPT_OOS] = { "oos", TYPE_NUMBER, "16", NULL, 1, 65536, false,
-			"tables that may be out of sync at once (policy=oos, adaptive)" },
+			"tables that may be out of sync at once (policy=oos, adaptive), or all" },
 	[OPT_WPROT] = { "wprot", TYPE_CHOICE, "rmap", "rmap|scan", 0, 0, false, "how mappings of a table are found" },
-	[OPT_P2M] = { "p2m", TYPE_CHOICE, "scatter", "flat|scatter", 0, 0, false, "how guest frames lie in host memory" },
+	[OPT_LARGE] = { "large", TYPE_CHOICE, "splinter", "splinter|direct|mixed", 0, 0, false,
+			"large pages: in pieces, as one entry, or as one when many pieces are in use" },
+	[OPT_FASTPATH] = { "fastpath", TYPE_CHOICE, "off", "off|on", 0, 0, false, "guest faults known from notes in the shadow" },
+	[OPT_PREFETCH] = { "prefetch", TYPE_NUMBER, "0", NULL, 0, 64, false, "neighbours filled along with an entry" },
+	[OPT_P2M] = { "p2m", TYPE_CHOICE, "scatter", "flat|scatter|chunks|sparse", 0, 0, false, "how guest frames lie in host memory" },
 	[OPT_POOL] = { "pool", TYPE_NUMBER, "1024", NULL, SHADOW_POOL_MIN, 65536, false, "shadow pages for a guest" },
 	[OPT_AUDIT] = { "audit", TYPE_NUMBER, "1", NULL, 0, 2, false,
 			"0 never, 1 when asked and at the end, 2 at each exit (every 16th after 4096)" },
@@ -106,6 +110,10 @@ static bool set_number(struct options *o, enum option_id id, const char *s, size
 	const struct option *t = &table[id];
 	u64 v;
 
+	if (id == OPT_OOS && len == 3 && !strncmp(s, "all", 3)) {
+		o->value[id] = t->max;
+		return true;
+	}
 	if (!parse_number(s, len, &v)) {
 		snprintk(why, size, "option %s: \"%.*s\" is no number", t->name, (int)len, s);
 		return false;
@@ -238,7 +246,11 @@ void options_vm(const struct options *o, struct vm_options *out)
 			.oos = v[OPT_OOS],
 			.chaos = v[OPT_CHAOS],
 			.wprot = v[OPT_WPROT] ? WPROT_SCAN : WPROT_RMAP,
-			.p2m = v[OPT_P2M] ? P2M_SCATTER : P2M_FLAT,
+			.p2m = v[OPT_P2M],
+			.large = v[OPT_LARGE],
+			.fastpath = v[OPT_FASTPATH],
+			.prefetch = v[OPT_PREFETCH],
+			.mmio = v[OPT_DEVICES],
 			.pool = v[OPT_POOL],
 			.audit = v[OPT_AUDIT],
 			.g2_on_s2 = v[OPT_G2] == 0,

@@ -108,7 +108,6 @@ struct vcpu {
 	struct event pending_nmi, pending_intr; /* wait for their window */
 	bool want_intr_window, want_nmi_window;
 	bool step; /* single step for hv: TF or MTF; EXIT_DEBUG follows */
-	bool flush; /* TLB flush owed at the next entry */
 
 	/* The FPU and SSE state of the guest stays in the registers: hv is built without them. */
 	struct vm *vm;
@@ -122,12 +121,13 @@ struct vendor {
 	const char *name; /* "svm", "vmx" */
 	const char *(*probe)(void); /* NULL: usable; else why not, naming the CPUID bit or MSR */
 	const char *(*enable)(void); /* once; NULL or why not */
+	unsigned (*tlb_tags)(void); /* address-space tags that mmu.tag may name, at least 1 */
 	u64 (*cr4_can_set)(void); /* the bits that a guest's hardware CR4 may have */
 	bool (*vcpu_init)(struct vcpu *v); /* reset state: flat 32-bit segments; false: out of memory */
 	void (*vcpu_free)(struct vcpu *v);
 	/*
-	 * Enters the guest with regs, rip, rflags, cr2, hw, inject, windows, step and
-	 * flush as in *v, and returns after one exit with all of them and v->exit filled in.
+	 * Enters the guest with regs, rip, rflags, cr2, hw, inject, windows, step and the
+	 * flush of mmu as in *v, and returns after one exit with all of them and v->exit filled in.
 	 */
 	void (*run)(struct vcpu *v);
 	void (*get_seg)(struct vcpu *v, enum seg s, struct segment *out); /* GDTR, IDTR: base and limit only */

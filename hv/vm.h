@@ -81,6 +81,6 @@ void passthrough_relay(struct vcpu *v); /* an interrupt that waits becomes pendi
 void passthrough_wait(struct vcpu *v); /* HLT: until an interrupt comes, which then is pending */
 
 /* hypercall.c: abi.h */
-void hypercall(struct vcpu *v);
+bool hypercall(struct vcpu *v); /* false: there is work left, do not skip the instruction */
 
 #endif

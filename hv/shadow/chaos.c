@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a hypervisor may do to a running guest at any time: move a frame, and,
- * as chaos=SEED does between exits in a seeded order, also forget shadows,
- * resynchronise and flush.  A guest that notices has found a bug.
+ * chaos=SEED: between exits, in a seeded order, what a hypervisor may do at any
+ * time (remap.c), and what a shadow MMU may do: forget shadows, resynchronise, flush,
+ * change its policy.  A guest that notices has found a bug.  The same seed
+ * makes the same choices at the same exits.
  */
 #include "private.h"
-
-#define POISON 0xdb /* what a frame holds that is nobody's */
 
 static u32 rnd(struct shadow_vm *vm, u32 n) /* xorshift64 */
 {
@@ -16,73 +15,101 @@ static u32 rnd(struct shadow_vm *vm, u32 n) /* xorshift64 */
 	return (vm->chaos >> 16) % n;
 }
 
-/*
- * The contents go to a spare frame, every leaf of the old one goes, and the p2m
- * follows.  Shadows of the frame as a table stay: they name the gfn.
- */
-bool shadow_relocate(struct shadow_vcpu *sv, gfn_t gfn)
+/* Any frame, or more often one that is in use as a table. */
+static gfn_t pick(struct shadow_vm *vm)
 {
-	struct shadow_vm *vm = sv->vm;
-	u32 from = p2m_frame(vm, gfn), to = vm->spare[vm->spare_hand % SPARE_FRAMES];
+	const struct shadow_page *p = &vm->pages[rnd(vm, vm->cfg.pool)];
 
-	if (from == FRAME_ONES)
-		return false;
-	shadow_close(sv);
-	rmap_drop(vm, from);
-	memcpy(host_ptr(frame_hfn(vm, to)), host_ptr(frame_hfn(vm, from)), PAGE_SIZE);
-	memset(host_ptr(frame_hfn(vm, from)), POISON, PAGE_SIZE);
-	vm->frames[to] = vm->frames[from];
-	vm->frames[to].rmap = NO_LINK;
-	vm->frames[from] = (struct frame){ .gfn = ~0u };
-	vm->p2m[gfn.v] = to;
-	vm->spare[vm->spare_hand++ % SPARE_FRAMES] = from;
-	vm->stats.relocations++;
-	page_owe_flush(vm);
-	return true;
+	if (rnd(vm, 3) && p->role.kind == PAGE_TABLE)
+		return p->gfn;
+	return mk_gfn(rnd(vm, vm->max_gfn));
 }
 
-static void evict(struct shadow_vm *vm, u32 n)
+static void relocate(struct shadow_vcpu *sv)
 {
-	for (; n; n--) {
+	gfn_t gfn = pick(sv->vm);
+
+	while (shadow_relocate(sv, gfn) == SHADOW_MORE)
+		sv->vm->pieces = 0;
+}
+
+static void evict(struct shadow_vcpu *sv)
+{
+	struct shadow_vm *vm = sv->vm;
+
+	for (u32 n = rnd(vm, 3) ? 16 : vm->cfg.pool; n; n--) {
 		struct shadow_page *p = &vm->pages[rnd(vm, vm->cfg.pool)];
 
-		if (p->role.kind != PAGE_FREE && !p->pinned) {
-			vm->stats.chaos_evictions++;
-			pool_free(vm, p);
-		}
+		if (p->role.kind == PAGE_FREE || p->role.kind == PAGE_ZOMBIE || p->pinned)
+			continue;
+		vm->stats.chaos_evictions++;
+		pool_free(vm, p);
 	}
+}
+
+static void resync(struct shadow_vcpu *sv) { unsync_resync_all(sv->vm); }
+
+static void flush(struct shadow_vcpu *sv) { page_owe_flush(sv->vm); }
+
+/* Two frames that look alike, which are mostly two of zeros. */
+static void share(struct shadow_vcpu *sv)
+{
+	gfn_t a = pick(sv->vm), b = pick(sv->vm);
+
+	while (shadow_share(sv, a, b) == SHADOW_MORE)
+		sv->vm->pieces = 0;
+}
+
+static void log_dirty(struct shadow_vcpu *sv)
+{
+	struct shadow_vm *vm = sv->vm;
+	gfn_t gfn = pick(vm);
+	u32 bits;
+
+	if (vm->guest_logs)
+		return;
+	if (vm->log_dirty && rnd(vm, 4)) {
+		while (shadow_log_read(sv, gfn, &bits) == SHADOW_MORE)
+			vm->pieces = 0;
+		return;
+	}
+	for (bool on = !vm->log_dirty; remap_log_dirty(vm, on) == SHADOW_MORE;)
+		vm->pieces = 0;
+}
+
+/* Nothing of one policy may be left when another takes over. */
+static void switch_policy(struct shadow_vcpu *sv)
+{
+	struct shadow_vm *vm = sv->vm;
+	u32 i;
+
+	while (vm->nunsync) {
+		vm->pieces = 0;
+		unsync_resync_all(vm);
+	}
+	vm->cfg.policy = rnd(vm, 4);
+	sv->mode->set_root(sv);
+	for (i = 0; i < vm->cfg.pool; i++) {
+		struct shadow_page *p = &vm->pages[i];
+
+		if (p->role.kind != PAGE_FREE && p->role.kind != PAGE_ZOMBIE && !p->pinned)
+			pool_free(vm, p);
+	}
+	flush_root(sv);
+	vm->stats.policy_switches++;
 }
 
 void shadow_chaos(struct shadow_vcpu *sv)
 {
+	static void (*const ops[])(struct shadow_vcpu *sv) = {
+		relocate, relocate, relocate, evict, evict, resync, flush, share, share, log_dirty, log_dirty,
+	};
 	struct shadow_vm *vm = sv->vm;
 
 	if (!vm->cfg.chaos || shadow_is_open(sv) || rnd(vm, 4))
 		return;
-	switch (rnd(vm, 8)) {
-	case 0: /* any frame */
-		shadow_relocate(sv, mk_gfn(rnd(vm, vm->max_gfn)));
-		break;
-	case 1:
-	case 2: { /* a frame that is in use as a table */
-		struct shadow_page *p = &vm->pages[rnd(vm, vm->cfg.pool)];
-
-		if (p->role.kind == PAGE_TABLE)
-			shadow_relocate(sv, p->gfn);
-		break;
-	}
-	case 3:
-	case 4:
-		evict(vm, 16);
-		break;
-	case 5:
-		evict(vm, vm->cfg.pool);
-		break;
-	case 6:
-		unsync_resync_all(vm);
-		break;
-	case 7:
-		page_owe_flush(vm);
-		break;
-	}
+	if (!rnd(vm, 64))
+		switch_policy(sv);
+	else
+		ops[rnd(vm, ARRAY_SIZE(ops))](sv);
 }

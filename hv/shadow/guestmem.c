@@ -2,13 +2,14 @@
 /* The only file that turns a guest frame into a pointer. */
 #include "private.h"
 
-void *guestmem_frame(struct shadow_vm *vm, gfn_t gfn) { return host_ptr(p2m_lookup(vm, gfn).hfn); }
+void *guestmem_frame(struct shadow_vm *vm, gfn_t gfn) { return host_ptr(frame_hfn(vm, p2m_frame(vm, gfn))); }
 
 void *guestmem_frame_rw(struct shadow_vm *vm, gfn_t gfn)
 {
-	struct p2m_entry e = p2m_lookup(vm, gfn);
-
-	return e.kind == P2M_RAM ? host_ptr(e.hfn) : NULL;
+	if (p2m_lookup(vm, gfn).kind != P2M_RAM)
+		return NULL;
+	p2m_before_write(vm, gfn);
+	return host_ptr(frame_hfn(vm, p2m_frame(vm, gfn)));
 }
 
 static size_t piece(gpa_t gpa, size_t len) { return MIN(len, PAGE_SIZE - gpa.v % PAGE_SIZE); }
@@ -18,7 +19,12 @@ void guestmem_read(struct shadow_vm *vm, gpa_t gpa, void *buf, size_t len)
 	while (len) {
 		size_t n = piece(gpa, len);
 
-		memcpy(buf, (u8 *)guestmem_frame(vm, gpa_to_gfn(gpa)) + gpa.v % PAGE_SIZE, n);
+		struct p2m_entry e = p2m_lookup(vm, gpa_to_gfn(gpa));
+
+		if (e.kind == P2M_MMIO)
+			host_device_read(mk_hpa(hfn_to_hpa(e.hfn).v | gpa.v % PAGE_SIZE), buf, n);
+		else
+			memcpy(buf, (u8 *)host_ptr(e.hfn) + gpa.v % PAGE_SIZE, n);
 		gpa.v += n;
 		buf = (u8 *)buf + n;
 		len -= n;
@@ -49,7 +55,10 @@ void guestmem_write(struct shadow_vm *vm, gpa_t gpa, const void *buf, size_t len
 	while (len) {
 		size_t n = piece(gpa, len);
 		u8 *frame = guestmem_frame_rw(vm, gpa_to_gfn(gpa));
+		struct p2m_entry e = p2m_lookup(vm, gpa_to_gfn(gpa));
 
+		if (e.kind == P2M_MMIO)
+			host_device_write(mk_hpa(hfn_to_hpa(e.hfn).v | gpa.v % PAGE_SIZE), buf, n);
 		if (frame) {
 			store(frame + gpa.v % PAGE_SIZE, buf, n);
 			shadow_table_written(vm, gpa, n);

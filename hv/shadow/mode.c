@@ -14,6 +14,7 @@
 #define SHADOW_BITS (SHADOW_LEVELS == 2 ? 10 : 9)
 #define SPLIT (GUEST_BITS != SHADOW_BITS) /* a guest table has several shadows: quadrants */
 #define PAE_ROOT (SHADOW_LEVELS == 3)
+#define MIXED_PIECES 64 /* of 512, before large=mixed makes one leaf of them */
 
 static unsigned shadow_index(gva_t gva, unsigned level)
 {
@@ -28,16 +29,34 @@ struct leaf {
 	gfn_t gfn;
 	u8 access, ctl, memtype;
 	bool dirty;
-	bool lend; /* CR0.WP=0: the supervisor writes a read-only user page through it */
+	bool large;
+	unsigned how; /* FILL_* */
 };
 
-static spte_t make_leaf(const struct shadow_vm *vm, const struct leaf *l)
+/* Of what stands behind the leaf's gfn, may anything be written in place? */
+static bool backing(struct shadow_vm *vm, const struct leaf *l, hfn_t *hfn)
 {
-	u32 frame = p2m_frame(vm, l->gfn);
-	bool u = l->access & ACC_U, w = l->access & ACC_W, x = l->access & ACC_X;
-	u64 e = PTE_P | PTE_A;
+	struct p2m_entry to = p2m_lookup(vm, l->gfn);
 
-	if (l->lend) {
+	*hfn = to.hfn;
+	if (to.kind == P2M_RAM)
+		return p2m_may_write(vm, p2m_gfn(vm, l->gfn)) && (l->how & FILL_OPEN || !shadow_is_table(vm, l->gfn));
+	if (to.kind != P2M_MMIO && l->how & FILL_OPEN)
+		for (unsigned i = 0; i < vm->nscratch; i++)
+			if (vm->scratch[i].v == l->gfn.v) {
+				*hfn = frame_hfn(vm, FRAME_SCRATCH + i);
+				return true;
+			}
+	return to.kind == P2M_MMIO;
+}
+
+static spte_t make_leaf(struct shadow_vm *vm, const struct leaf *l)
+{
+	bool u = l->access & ACC_U, w = l->access & ACC_W, x = l->access & ACC_X;
+	u64 e = PTE_P | PTE_A | (vm->cfg.fastpath && w ? SPTE_GW : 0);
+	hfn_t hfn;
+
+	if (l->how & FILL_LEND) {
 		/* Supervisor's own page for the moment; SMEP must still see a user page (BUGS R02). */
 		e |= SPTE_WP0;
 		u = false;
@@ -46,16 +65,15 @@ static spte_t make_leaf(const struct shadow_vm *vm, const struct leaf *l)
 	} else if (!u && !(l->ctl & CTL_WP)) {
 		w = true; /* the processor runs with CR0.WP=1 */
 	}
-	if (frame == FRAME_ONES && vm->hole_open)
-		frame = FRAME_SCRATCH;
-	w = w && l->dirty && frame != FRAME_ONES && !shadow_is_table(vm, l->gfn);
+	w = backing(vm, l, &hfn) && w && l->dirty;
 	e |= (w ? PTE_W | PTE_D : 0) | (u ? PTE_U : 0) | (x || SHADOW_LEVELS == 2 ? 0 : PTE_NX);
-	e |= (l->memtype & 1 ? PTE_PWT : 0) | (l->memtype & 2 ? PTE_PCD : 0) | (l->memtype & 4 ? PTE_PAT : 0);
-	return mk_spte(e | hfn_to_hpa(frame_hfn(vm, frame)).v);
+	e |= (l->memtype & 1 ? PTE_PWT : 0) | (l->memtype & 2 ? PTE_PCD : 0);
+	e |= l->large ? PTE_PS | (l->memtype & 4 ? PTE_PAT_LARGE : 0) : l->memtype & 4 ? PTE_PAT : 0;
+	return mk_spte(e | hfn_to_hpa(hfn).v);
 }
 
 /* The leaf behind entry i of a level-1 table shadow or splinter. */
-static struct leaf leaf_of(const struct shadow_vm *vm, const struct shadow_page *p, unsigned i, gpte_t e)
+static struct leaf leaf_of(struct shadow_vm *vm, const struct shadow_page *p, unsigned i, gpte_t e)
 {
 	bool table = p->role.kind == PAGE_TABLE;
 
@@ -63,7 +81,7 @@ static struct leaf leaf_of(const struct shadow_vm *vm, const struct shadow_page 
 		.gfn = table ? next_gfn(e) : mk_gfn(p->gfn.v + i),
 		.access = table ? p->role.access & access_of(e) : p->role.access,
 		.ctl = p->role.ctl,
-		.memtype = table ? memtype_of(vm, e, false) : p->role.memtype,
+		.memtype = table ? memtype_of(vm, p->role.pat, e, false) : p->role.memtype,
 		.dirty = table ? (e.v & PTE_D) != 0 : p->role.dirty,
 	};
 }
@@ -100,7 +118,7 @@ static struct id child_id(const struct shadow_vcpu *sv, const struct shadow_page
 		if (is_large(sv->vm, p->role.ctl, level, e)) {
 			id.role.kind = PAGE_SPLINTER;
 			id.role.dirty = (e.v & PTE_D) != 0;
-			id.role.memtype = memtype_of(sv->vm, e, true);
+			id.role.memtype = memtype_of(sv->vm, p->role.pat, e, true);
 			id.gfn = mk_gfn(large_gfn(level, e).v + (SPLIT ? (u64)(i & 1) << piece : 0));
 		} else {
 			id.role.quadrant = SPLIT ? i & 1 : 0;
@@ -119,6 +137,107 @@ static bool is_child(const struct shadow_page *c, struct id id)
 	return c->role.v == id.role.v && c->gfn.v == id.gfn.v;
 }
 
+/* The large leaf in place of that child, if it is a splinter. */
+static struct leaf large_of(const struct shadow_page *p, struct id id)
+{
+	return (struct leaf){ .gfn = id.gfn, .access = id.role.access, .ctl = p->role.ctl, .memtype = id.role.memtype,
+			      .dirty = id.role.dirty, .large = true };
+}
+
+static unsigned guest_entry_of(const struct shadow_page *p, unsigned i)
+{
+	if (!SPLIT)
+		return i;
+	return (p->role.quadrant * 512 + i) / (p->role.level == 2 ? 2 : 1);
+}
+
+/* A frame that loses all its leaves, in pieces, gains none meanwhile. */
+static bool may_fill(struct shadow_vm *vm, gfn_t gfn)
+{
+	u32 frame = p2m_is_absent(vm, gfn) ? FRAME_ABSENT : p2m_frame(vm, gfn);
+
+	return frame == FRAME_ABSENT ? true : !(vm->frames[frame].want & WANT_DROP) || rmap_drop(vm, frame);
+}
+
+/* ---- notes: what the guest has where the shadow has nothing (fastpath) ------------ */
+
+static spte_t note_of(struct shadow_vm *vm, const struct shadow_page *p, gpte_t e)
+{
+	unsigned access = p->role.access & access_of(e);
+
+	if (!vm->cfg.fastpath || p->role.kind != PAGE_TABLE)
+		return mk_spte(0);
+	if (!(e.v & PTE_P))
+		return mk_spte(SPTE_NOTE);
+	if (p->role.level > 1 || e.v & reserved_bits(vm, p->role.ctl, 1, e))
+		return mk_spte(0);
+	return mk_spte(SPTE_NOTE | SPTE_NOTE_P | (access & ACC_W ? PTE_W : 0) | (access & ACC_U ? PTE_U : 0) |
+		       (access & ACC_X || SHADOW_LEVELS == 2 ? 0 : PTE_NX));
+}
+
+static void clear_with_note(struct shadow_vm *vm, struct shadow_page *p, unsigned i, gpte_t e)
+{
+	spte_t note = note_of(vm, p, e);
+
+	if (note.v)
+		page_set_note(vm, p, i, note);
+	else
+		page_clear(vm, p, i);
+}
+
+/* Where the walk of a fault ended, if the shadow goes that far. */
+static void note(struct shadow_vcpu *sv, gva_t gva, const struct walk *w)
+{
+	struct shadow_vm *vm = sv->vm;
+	struct shadow_page *p = sv->root_page;
+
+	for (unsigned level = SHADOW_LEVELS; level >= w->stopped && level; level--) {
+		unsigned i = shadow_index(gva, level);
+		spte_t e = page_read(vm, p, i);
+
+		if (!shadow_is_followed(vm, p) || page_is_leaf(p, e) || (p->role.kind == PAGE_TABLE && unsync_is(vm, p->gfn)))
+			return;
+		if (level == w->stopped && !(e.v & PTE_P))
+			clear_with_note(vm, p, i, w->gpte[level]);
+		if (!(e.v & PTE_P))
+			return;
+		p = page_child(vm, e);
+	}
+}
+
+static unsigned access_of_spte(spte_t e, u64 writable)
+{
+	return (e.v & writable ? ACC_W : 0) | (e.v & PTE_U ? ACC_U : 0) | (SHADOW_LEVELS == 2 || !(e.v & PTE_NX) ? ACC_X : 0);
+}
+
+static bool fast(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, u32 *error)
+{
+	struct shadow_vm *vm = sv->vm;
+	struct shadow_page *p = sv->root_page;
+	struct walk w = { .ok = true };
+	spte_t e;
+
+	for (;; p = page_child(vm, e)) {
+		if (p->role.kind == PAGE_VTLB || (p->role.kind == PAGE_TABLE && unsync_is(vm, p->gfn)))
+			return false;
+		e = page_read(vm, p, shadow_index(gva, p->role.level));
+		work(vm, 1);
+		if (!(e.v & PTE_P) || page_is_leaf(p, e))
+			break;
+	}
+	if (e.v & PTE_P) {
+		if (e.v & SPTE_WP0)
+			return false;
+		w.access = access_of_spte(e, SPTE_GW);
+	} else if (e.v & SPTE_NOTE) {
+		w.ok = e.v & SPTE_NOTE_P;
+		w.access = access_of_spte(e, PTE_W);
+	} else {
+		return false;
+	}
+	return !permits(sv, &w, acc, error);
+}
+
 /* ---- fill ----------------------------------------------------------------------- */
 
 static struct shadow_page *get_child(struct shadow_vcpu *sv, struct shadow_page *p, unsigned i, gpte_t e)
@@ -128,57 +247,151 @@ static struct shadow_page *get_child(struct shadow_vcpu *sv, struct shadow_page 
 	spte_t old = page_read(vm, p, i);
 	struct shadow_page *child;
 
-	if (old.v & PTE_P && is_child(page_child(vm, old), id)) {
+	if (old.v & PTE_P && !page_is_large(p, old) && is_child(page_child(vm, old), id)) {
 		child = page_child(vm, old);
 		child->stamp = vm->stamp;
 		return child;
 	}
 	child = pool_get(vm, id.gfn, id.role, sv->mode);
-	unsync_linked(vm, child);
+	if (!unsync_linked(vm, child))
+		return NULL;
 	page_set_child(vm, p, i, child);
 	return child;
 }
 
-static void fill(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, bool lend)
+/* large=: one leaf for 512 frames in a row; mixed waits until many pieces have been asked for one by one. */
+static bool fill_large(struct shadow_vcpu *sv, gva_t gva, struct shadow_page *p, struct leaf l)
+{
+	struct shadow_vm *vm = sv->vm;
+	unsigned i = shadow_index(gva, 2);
+	spte_t old = page_read(vm, p, i);
+
+	if (vm->cfg.large == LARGE_SPLINTER || SHADOW_LEVELS == 2 || l.how)
+		return false;
+	if (vm->cfg.large == LARGE_MIXED && !page_is_large(p, old) &&
+	    (!(old.v & PTE_P) || page_child(vm, old)->present < MIXED_PIECES))
+		return false;
+	l.gfn.v &= ~(u64)(GROUP - 1);
+	l.large = true;
+	if (!p2m_is_whole(vm, l.gfn))
+		return false;
+	page_set_leaf(vm, p, i, make_leaf(vm, &l));
+	vm->stats.large_fills++;
+	return true;
+}
+
+/* The guest entry behind entry i of a level-1 page, for a neighbour of one that is filled; false: none to be had. */
+static bool neighbour(struct shadow_vm *vm, struct shadow_page *p, unsigned i, unsigned n, const struct walk *w, struct leaf *l)
+{
+	gpte_t e = mk_gpte(0);
+
+	if (p->role.kind == PAGE_TABLE)
+		e = read_gpte(vm, p->gfn, guest_entry_of(p, i));
+	else if (p->role.kind == PAGE_VTLB)
+		e = read_gpte(vm, gpa_to_gfn(w->at[1]), w->at[1].v % PAGE_SIZE / GPTE_SIZE + n);
+	if (p->role.kind != PAGE_SPLINTER && !is_usable(vm, p->role.ctl, 1, e))
+		return false;
+	*l = leaf_of(vm, p, i, e);
+	if (p->role.kind == PAGE_VTLB)
+		*l = (struct leaf){ .gfn = next_gfn(e), .access = access_of(e), .ctl = p->role.ctl,
+				    .memtype = memtype_of(vm, p->role.pat, e, false), .dirty = e.v & PTE_D };
+	for (unsigned level = 2; p->role.kind == PAGE_VTLB && level <= TOP_IN_MEMORY; level++)
+		l->access &= access_of(w->gpte[level]);
+	return true;
+}
+
+/*
+ * prefetch=N: what a TLB may do, too.  A is set in the guest's entry already, or nothing is
+ * filled; and without D nothing is writable.  A stays clear in the shadow's, to tell later what was used.
+ */
+static void prefetch(struct shadow_vcpu *sv, struct shadow_page *p, unsigned i, const struct walk *w)
+{
+	struct shadow_vm *vm = sv->vm;
+
+	if ((p->role.kind == PAGE_VTLB && w->leaf_level != 1) || (p->role.kind == PAGE_TABLE && unsync_is(vm, p->gfn)))
+		return;
+	for (unsigned n = 1; n <= vm->cfg.prefetch && i + n < page_entries(p); n++) {
+		struct leaf l;
+
+		if (page_read(vm, p, i + n).v & PTE_P || !neighbour(vm, p, i + n, n, w, &l) || !may_fill(vm, l.gfn))
+			continue;
+		page_set_leaf(vm, p, i + n, mk_spte(make_leaf(vm, &l).v & ~PTE_A));
+		vm->stats.prefetches++;
+	}
+}
+
+static void learn(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, unsigned how)
+{
+	struct shadow_vm *vm = sv->vm;
+	unsigned top = TOP_IN_MEMORY, shift = PAGE_SHIFT + (top - 1) * GUEST_BITS;
+	u64 root = GUEST_LEVELS == 3 ? sv->paging.pdpte[0] : sv->paging.cr3;
+	u64 base = gva.v >> shift << shift;
+
+	if (vm->cfg.wprot != WPROT_SCAN || !top || w->leaf_level != 1)
+		return;
+	if (next_gfn(w->gpte[top]).v == (root & SPTE_ADDR) >> PAGE_SHIFT)
+		vm->selfmap = base;
+	if (!how && w->access & ACC_W && !(w->access & ACC_U) && w->dirty && base != vm->selfmap)
+		guess_note_linear(vm, gva, gfn_to_gpa(w->gfn));
+}
+
+static bool fill(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, unsigned how)
 {
 	struct shadow_vm *vm = sv->vm;
 	struct shadow_page *p = sv->root_page;
-	struct leaf l = { w->gfn, w->access, ctl_of(&sv->paging), w->memtype, w->dirty, lend };
+	struct leaf l = { w->gfn, w->access, ctl_of(&sv->paging), w->memtype, w->dirty, false, how };
 
 	vm->stamp++;
 	for (unsigned level = SHADOW_LEVELS; level > 1; level--) {
-		if (level == 2 && w->leaf_level > 1)
+		if (!pool_ready(vm, p))
+			return false;
+		if (level == 2 && w->leaf_level != 1) {
 			p->large = true;
+			if (fill_large(sv, gva, p, l))
+				return true;
+		}
 		p = get_child(sv, p, shadow_index(gva, level), w->gpte[level]);
+		if (!p)
+			return false;
 	}
+	if (!pool_ready(vm, p) || !may_fill(vm, l.gfn))
+		return false;
 	if (p->role.kind == PAGE_TABLE)
 		unsync_follow(vm, w->at[1], GPTE_SIZE);
+	learn(sv, gva, w, how);
 	page_set_leaf(vm, p, shadow_index(gva, 1), make_leaf(vm, &l));
+	if (!how)
+		prefetch(sv, p, shadow_index(gva, 1), w);
+	return true;
 }
 
 /* ---- following the guest's writes --------------------------------------------------- */
 
 static void sync_leaf(struct shadow_vm *vm, struct shadow_page *p, unsigned i, gpte_t e)
 {
-	struct leaf l;
+	struct leaf l = leaf_of(vm, p, i, e);
 
-	if (!is_usable(vm, p->role.ctl, 1, e)) {
-		page_clear(vm, p, i);
+	if (!is_usable(vm, p->role.ctl, 1, e) || p2m_is_absent(vm, l.gfn) || !may_fill(vm, l.gfn)) {
+		clear_with_note(vm, p, i, e);
 		return;
 	}
-	l = leaf_of(vm, p, i, e);
-	l.lend = page_read(vm, p, i).v & SPTE_WP0 && may_lend(l.access, l.ctl, SHADOW_LEVELS);
+	if (page_read(vm, p, i).v & SPTE_WP0 && may_lend(l.access, l.ctl, SHADOW_LEVELS))
+		l.how = FILL_LEND;
 	page_set_leaf(vm, p, i, make_leaf(vm, &l)); /* filled even if it was empty: A is set, the walk allowed */
 }
 
 static void sync_link(struct shadow_vcpu *sv, struct shadow_page *p, unsigned i, gpte_t e)
 {
-	spte_t old = page_read(sv->vm, p, i);
+	struct shadow_vm *vm = sv->vm;
+	spte_t old = page_read(vm, p, i);
+	bool usable = is_usable(vm, p->role.ctl, p->role.level, e);
+	struct id id = child_id(sv, p, i, e);
+	struct leaf l = large_of(p, id);
 
-	if (!(old.v & PTE_P))
-		return;
-	if (!is_usable(sv->vm, p->role.ctl, p->role.level, e) || !is_child(page_child(sv->vm, old), child_id(sv, p, i, e)))
-		page_clear(sv->vm, p, i);
+	if (usable && page_is_large(p, old) && id.role.kind == PAGE_SPLINTER && p2m_is_whole(vm, id.gfn))
+		page_set_leaf(vm, p, i, make_leaf(vm, &l));
+	else if (!(old.v & PTE_P) || !usable || page_is_large(p, old) || !is_child(page_child(vm, old), id))
+		clear_with_note(vm, p, i, e);
 }
 
 /* The shadow entries behind guest entry g: [*first, *first + n) */
@@ -190,13 +403,6 @@ static unsigned shadow_entries_of(const struct shadow_page *p, unsigned g, unsig
 		return 0;
 	*first = SPLIT ? i % 512 : i;
 	return per;
-}
-
-static unsigned guest_entry_of(const struct shadow_page *p, unsigned i)
-{
-	if (!SPLIT)
-		return i;
-	return (p->role.quadrant * 512 + i) / (p->role.level == 2 ? 2 : 1);
 }
 
 static void sync(struct shadow_vcpu *sv, struct shadow_page *p, unsigned first, unsigned last)
@@ -214,18 +420,20 @@ static void sync(struct shadow_vcpu *sv, struct shadow_page *p, unsigned first, 
 
 /* ---- the guest's flushes, and roots ----------------------------------------------------- */
 
-static void drop(struct shadow_vcpu *sv, gva_t gva)
+static struct shadow_page *leaf_at(struct shadow_vcpu *sv, gva_t gva, unsigned *i)
 {
 	struct shadow_page *p = sv->root_page;
 
-	for (unsigned level = SHADOW_LEVELS; level > 1; level--) {
-		spte_t e = page_read(sv->vm, p, shadow_index(gva, level));
+	for (;;) {
+		spte_t e = page_read(sv->vm, p, *i = shadow_index(gva, p->role.level));
 
+		work(sv->vm, 1);
+		if (page_is_leaf(p, e))
+			return p;
 		if (!(e.v & PTE_P))
-			return;
+			return NULL;
 		p = page_child(sv->vm, e);
 	}
-	page_clear(sv->vm, p, shadow_index(gva, 1));
 }
 
 /* oos: the one entry behind gva. */
@@ -236,7 +444,7 @@ static void sync_one(struct shadow_vcpu *sv, gva_t gva)
 	for (unsigned level = SHADOW_LEVELS; level > 1; level--) {
 		spte_t e = page_read(sv->vm, p, shadow_index(gva, level));
 
-		if (!(e.v & PTE_P))
+		if (!(e.v & PTE_P) || page_is_large(p, e))
 			return;
 		p = page_child(sv->vm, e);
 	}
@@ -245,29 +453,36 @@ static void sync_one(struct shadow_vcpu *sv, gva_t gva)
 }
 
 /*
- * vtlb: one leaf, but all pieces if a large page may be among them (SDM vol. 3,
- * 4.10.4.1): then what the level-2 page spans goes.  Upper entries hold nothing of the guest's.
+ * vtlb: one leaf, and no other gva leads to it; but all pieces if a large page may be among them
+ * (SDM vol. 3, 4.10.4.1): then what the level-2 page spans goes.  Upper entries hold nothing of the guest's.
  */
 static void invlpg(struct shadow_vcpu *sv, gva_t gva)
 {
+	struct shadow_vm *vm = sv->vm;
 	struct shadow_page *p = sv->root_page;
+	unsigned i;
 
-	if (sv->vm->cfg.policy != POLICY_VTLB) {
+	if (vm->cfg.policy != POLICY_VTLB) {
 		sync_one(sv, gva);
 		return;
 	}
-
 	for (unsigned level = SHADOW_LEVELS; level > 2; level--) {
-		spte_t e = page_read(sv->vm, p, shadow_index(gva, level));
+		spte_t e = page_read(vm, p, shadow_index(gva, level));
 
 		if (!(e.v & PTE_P))
 			return;
-		p = page_child(sv->vm, e);
+		p = page_child(vm, e);
 	}
-	if (p->large)
-		page_clear_all(sv->vm, p);
-	else
-		drop(sv, gva);
+	if (p->large) {
+		page_clear_all(vm, p);
+		return;
+	}
+	vm->scoped = true;
+	vm->scope = gva;
+	p = leaf_at(sv, gva, &i);
+	if (p)
+		page_clear(vm, p, i);
+	vm->scoped = false;
 }
 
 static void link_known_tables(struct shadow_vcpu *sv, struct shadow_page *root)
@@ -295,6 +510,7 @@ static void set_root(struct shadow_vcpu *sv)
 		.ctl = ctl_of(&sv->paging),
 		.guest_levels = GUEST_LEVELS,
 		.shadow_levels = SHADOW_LEVELS,
+		.pat = sv->vm->pat_slot,
 	};
 	gfn_t gfn = role.kind == PAGE_TABLE ? mk_gfn((sv->paging.cr3 & SPTE_ADDR) >> PAGE_SHIFT) : mk_gfn(0);
 
@@ -321,7 +537,9 @@ const struct shadow_mode MODE_NAME = {
 	.permits = permits,
 	.set_ad = set_ad,
 	.fill = fill,
-	.drop = drop,
+	.fast = fast,
+	.note = note,
+	.leaf_at = leaf_at,
 	.invlpg = invlpg,
 	.set_root = set_root,
 	.sync = sync,

@@ -20,10 +20,12 @@ static unsigned guest_index(gva_t gva, unsigned level)
 static gpte_t read_gpte(struct shadow_vm *vm, gfn_t table, unsigned i)
 {
 	void *p = guestmem_frame(vm, table);
+	u64 e = GPTE_SIZE == 4 ? __atomic_load_n((u32 *)p + i, __ATOMIC_RELAXED) : __atomic_load_n((u64 *)p + i, __ATOMIC_RELAXED);
 
-	if (GPTE_SIZE == 4)
-		return mk_gpte(__atomic_load_n((u32 *)p + i, __ATOMIC_RELAXED));
-	return mk_gpte(__atomic_load_n((u64 *)p + i, __ATOMIC_RELAXED));
+	work(vm, 1);
+	if (p2m_gfn(vm, table)->rom) /* the processor's A and D are lost there, and it goes on all the same */
+		e |= PTE_A | PTE_D;
+	return mk_gpte(e);
 }
 
 static bool is_large(const struct shadow_vm *vm, unsigned ctl, unsigned level, gpte_t e)
@@ -75,13 +77,13 @@ static unsigned access_of(gpte_t e)
 }
 
 /* The guest's memory type, as an index into the host's PAT. */
-static unsigned memtype_of(const struct shadow_vm *vm, gpte_t e, bool large)
+static unsigned memtype_of(const struct shadow_vm *vm, unsigned pat_slot, gpte_t e, bool large)
 {
 	static const u8 host_index[8] = { 3, 5, 0, 0, 1, 4, 0, 2 }; /* by type: UC WC - - WT WP WB UC-; see SHADOW_HOST_PAT */
 	unsigned pat = e.v & (large ? PTE_PAT_LARGE : PTE_PAT) ? 4 : 0;
 	unsigned i = pat | (e.v & PTE_PCD ? 2 : 0) | (e.v & PTE_PWT ? 1 : 0);
 
-	return host_index[vm->vcpu->paging.pat >> 8 * i & 7];
+	return host_index[vm->pats[pat_slot] >> 8 * i & 7];
 }
 
 static bool is_usable(const struct shadow_vm *vm, unsigned ctl, unsigned level, gpte_t e)
@@ -103,6 +105,7 @@ static void walk(const struct shadow_vcpu *sv, gva_t gva, struct walk *w)
 		bool pdpte = GUEST_LEVELS == 3 && level == 3;
 		gpte_t e = pdpte ? mk_gpte(sv->paging.pdpte[i & 3]) : read_gpte(vm, table, i);
 
+		w->stopped = level;
 		w->gpte[level] = e;
 		w->at[level] = mk_gpa(gfn_to_gpa(table).v + i * GPTE_SIZE);
 		w->ok = e.v & PTE_P;
@@ -124,7 +127,7 @@ static void walk(const struct shadow_vcpu *sv, gva_t gva, struct walk *w)
 	if (!level)
 		return;
 	w->dirty = w->gpte[level].v & PTE_D;
-	w->memtype = memtype_of(vm, w->gpte[level], level > 1);
+	w->memtype = memtype_of(vm, vm->pat_slot, w->gpte[level], level > 1);
 	w->gfn = table;
 	if (level > 1)
 		w->gfn = mk_gfn(large_gfn(level, w->gpte[level]).v |
@@ -158,13 +161,14 @@ static bool permits(const struct shadow_vcpu *sv, const struct walk *w, const st
 
 static bool set_bits(struct shadow_vm *vm, gpa_t at, gpte_t old, u64 want)
 {
-	u8 *frame = guestmem_frame_rw(vm, gpa_to_gfn(at));
 	u32 old32 = old.v;
-	void *p;
+	u8 *p;
 
-	if ((old.v & want) == want || !frame) /* a hole keeps what it is */
+	if ((old.v & want) == want)
 		return true;
-	p = frame + at.v % PAGE_SIZE;
+	p = guestmem_frame_rw(vm, gpa_to_gfn(at));
+	BUG_ON(!p); /* holes and ROM show A and D set */
+	p += at.v % PAGE_SIZE;
 	vm->stats.ad_writes++;
 	if (GPTE_SIZE == 4)
 		__atomic_compare_exchange_n((u32 *)p, &old32, old32 | (u32)want, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);

@@ -16,10 +16,11 @@ struct shadow_vm *shadow_vm_create(const struct shadow_config *cfg, const char *
 		return NULL;
 	vm = memset(host_ptr(self), 0, frames * PAGE_SIZE);
 	vm->cfg = *cfg;
-	vm->pat = ~0ull;
+	for (unsigned i = 0; i < ARRAY_SIZE(vm->pats); i++)
+		vm->pats[i] = ~0ull; /* no PAT has such a value */
 	vm->blocks[vm->nblocks] = self;
 	vm->block_frames[vm->nblocks++] = frames;
-	if (!p2m_init(vm) || !pool_init(vm) || !unsync_init(vm)) {
+	if (!p2m_init(vm) || !pool_init(vm) || !chain_init(vm) || !unsync_init(vm) || !audit_init(vm)) {
 		shadow_vm_destroy(vm);
 		return NULL;
 	}
@@ -83,6 +84,20 @@ bool shadow_read_pdptes(struct shadow_vcpu *sv, u64 cr3, u64 pdpte[4])
 	return true;
 }
 
+bool shadow_prepare_flush(struct shadow_vcpu *sv)
+{
+	return unsync_trim(sv->vm) || (sv->vm->stats.again++, false);
+}
+
+bool shadow_prepare_pat(struct shadow_vcpu *sv, u64 pat)
+{
+	u32 now = sv->vm->pat_slot;
+	bool done = pool_pat_slot(sv->vm, pat);
+
+	sv->vm->pat_slot = now; /* shadow_update() takes it into use */
+	return done || (sv->vm->stats.again++, false);
+}
+
 void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
 {
 	struct shadow_vm *vm = sv->vm;
@@ -93,16 +108,14 @@ void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
 	unsync_resync_all(vm);
 	if (vm->cfg.policy == POLICY_VTLB)
 		vm->stats.vtlb_drops++; /* a vtlb's root goes with all below it in set_root() */
-	if (vm->pat != sv->paging.pat) {
-		pool_free_all(vm); /* each leaf was made with the old types */
-		vm->pat = sv->paging.pat;
-	}
+	while (!pool_pat_slot(vm, sv->paging.pat)) /* shadow_prepare_pat() has seen to it */
+		;
 	sv->mode = mode_of(sv);
 	sv->mode->set_root(sv);
+	flush_root(sv);
 	sv->hw_long = sv->mode->shadow_levels >= 4;
 	sv->hw_cr4 = (sv->mode->shadow_levels == 2 ? 0 : CR4_PAE) | (sv->mode->shadow_levels == 5 ? CR4_LA57 : 0) |
 		     (paged ? sv->paging.cr4 & (CR4_SMEP | CR4_SMAP) : 0);
-	page_owe_flush(vm);
 }
 
 void shadow_invlpg(struct shadow_vcpu *sv, gva_t gva)
@@ -110,19 +123,30 @@ void shadow_invlpg(struct shadow_vcpu *sv, gva_t gva)
 	sv->vm->stats.invlpgs++;
 	if (sv->vm->cfg.policy == POLICY_VTLB || sv->vm->nunsync)
 		sv->mode->invlpg(sv, gva);
-	page_owe_flush(sv->vm);
 }
 
-bool shadow_is_table(const struct shadow_vm *vm, gfn_t gfn)
+bool shadow_is_table(struct shadow_vm *vm, gfn_t gfn)
 {
-	u32 frame = p2m_frame(vm, gfn);
+	const struct guest_frame *g = p2m_gfn(vm, gfn);
 
-	if (frame == FRAME_ONES || !vm->frames[frame].tables || vm->frames[frame].unsync) /* a hole may be a table, but no write changes it */
-		return false;
+	return g->frame != FRAME_ONES && g->tables && !g->unsync; /* a hole may be a table, but no write changes it */
+}
+
+bool shadow_is_opened(const struct shadow_vm *vm, gfn_t gfn)
+{
 	for (unsigned i = 0; i < vm->nopen; i++)
 		if (vm->open[i].v == gfn.v)
-			return false;
-	return true;
+			return true;
+	return false;
+}
+
+bool shadow_is_followed(struct shadow_vm *vm, const struct shadow_page *p)
+{
+	struct guest_frame *g = p2m_gfn(vm, p->gfn);
+
+	if (p->role.kind != PAGE_TABLE || g->frame == FRAME_ABSENT)
+		return true;
+	return g->unsync ? p->role.level == 1 : rmap_is_protected(vm, g->frame);
 }
 
 void shadow_table_written(struct shadow_vm *vm, gpa_t gpa, size_t len)
@@ -130,11 +154,12 @@ void shadow_table_written(struct shadow_vm *vm, gpa_t gpa, size_t len)
 	gfn_t gfn = gpa_to_gfn(gpa);
 	unsigned first = gpa.v % PAGE_SIZE;
 
-	if (!vm->frames[p2m_frame(vm, gfn)].tables)
+	if (!p2m_gfn(vm, gfn)->tables)
 		return;
 	unsync_note_followed(vm, gpa, len);
 	for (struct shadow_page *p = pool_next_table(vm, gfn, NULL); p; p = pool_next_table(vm, gfn, p))
-		p->mode->sync(vm->vcpu, p, first, first + len - 1);
+		if (shadow_is_followed(vm, p))
+			p->mode->sync(vm->vcpu, p, first, first + len - 1);
 }
 
 /* A table that nothing points to is written: it is probably a table no more. */
@@ -151,7 +176,7 @@ static bool unshadow_idle(struct shadow_vm *vm, gfn_t gfn)
 
 void shadow_guest_wrote(struct shadow_vm *vm, gpa_t gpa, size_t len)
 {
-	if (!vm->frames[p2m_frame(vm, gpa_to_gfn(gpa))].tables)
+	if (!p2m_gfn(vm, gpa_to_gfn(gpa))->tables)
 		return;
 	vm->stats.table_writes++;
 	unsync_note_write(vm, gpa_to_gfn(gpa));
@@ -170,10 +195,15 @@ static bool needs_lending(const struct walk *w, const struct shadow_access *acc)
 
 static bool writable_in_place(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc)
 {
-	if (p2m_lookup(sv->vm, w->gfn).kind != P2M_RAM)
+	enum p2m_kind kind = p2m_lookup(sv->vm, w->gfn).kind;
+
+	if (kind == P2M_HOLE || kind == P2M_ROM)
 		return false;
-	if (shadow_is_table(sv->vm, w->gfn) && !unsync_try(sv->vm, w->gfn))
-		return false;
+	if (shadow_is_table(sv->vm, w->gfn)) {
+		p2m_before_write(sv->vm, w->gfn);
+		if (!unsync_try(sv->vm, w->gfn))
+			return false;
+	}
 	return !needs_lending(w, acc) || may_lend(w->access, ctl_of(&sv->paging), sv->mode->shadow_levels);
 }
 
@@ -187,6 +217,46 @@ static bool is_implicit_smap(const struct shadow_vcpu *sv, const struct walk *w,
 	return hw_error & PF_ERR_P && sv->paging.cr4 & CR4_SMAP && w->access & ACC_U && !acc->user && !acc->fetch;
 }
 
+void shadow_violated(struct shadow_vm *vm, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (vm->violation[0]) /* the first one stays */
+		return;
+	va_start(ap, fmt);
+	host_vsnprintf(vm->violation, sizeof(vm->violation), fmt, ap);
+	va_end(ap);
+}
+
+const char *shadow_violation(struct shadow_vcpu *sv)
+{
+	return sv->vm->violation[0] ? sv->vm->violation : NULL;
+}
+
+/* fastpath: the guest's own fault, known without a look at its tables.  The audit looks all the same. */
+static bool is_fast_fault(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, u32 *error)
+{
+	struct walk w;
+	u32 slow;
+
+	if (!sv->vm->cfg.fastpath || !sv->mode->fast(sv, gva, acc, error))
+		return false;
+	sv->vm->stats.fast_faults++;
+	if (!sv->vm->cfg.audit)
+		return true;
+	sv->mode->walk(sv, gva, &w);
+	if (sv->mode->permits(sv, &w, acc, &slow) || slow != *error)
+		shadow_violated(sv->vm, "fast path: fault at %lx with error %x, by the tables %s %x", gva.v, *error,
+				w.ok ? "rights, error" : "error", slow);
+	return true;
+}
+
+static void guest_fault(struct shadow_vm *vm, struct shadow_verdict *v)
+{
+	vm->stats.guest_faults++;
+	v->action = SHADOW_INJECT;
+}
+
 struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc, u32 hw_error)
 {
 	struct shadow_vm *vm = sv->vm;
@@ -195,11 +265,16 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
 	struct walk w;
 
 	vm->faulted = true;
+	if (is_fast_fault(sv, gva, acc, &v.error)) {
+		guest_fault(vm, &v);
+		return v;
+	}
 	do {
 		sv->mode->walk(sv, gva, &w);
 		if (!sv->mode->permits(sv, &w, acc, &v.error)) {
-			vm->stats.guest_faults++;
-			v.action = SHADOW_INJECT;
+			if (vm->cfg.fastpath)
+				sv->mode->note(sv, gva, &w);
+			guest_fault(vm, &v);
 			return v;
 		}
 		v.gpa = mk_gpa(gfn_to_gpa(w.gfn).v | gva.v % PAGE_SIZE);
@@ -209,12 +284,19 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
 			return v;
 		}
 	} while (!sv->mode->set_ad(sv, &w, acc->write));
-	sv->mode->fill(sv, gva, &w, needs_lending(&w, acc));
-	if (vm->edits == edits && is_implicit_smap(sv, &w, acc, hw_error)) {
-		vm->stats.guest_faults++;
-		v.action = SHADOW_INJECT;
+	if (acc->write)
+		p2m_before_write(vm, w.gfn);
+	if (!sv->mode->fill(sv, gva, &w, needs_lending(&w, acc) ? FILL_LEND : 0)) {
+		vm->stats.again++;
+		v.action = SHADOW_AGAIN;
 		return v;
 	}
+	if (vm->edits == edits && is_implicit_smap(sv, &w, acc, hw_error)) {
+		guest_fault(vm, &v);
+		return v;
+	}
+	if (vm->edits == edits)
+		flush_spurious(sv, gva);
 	vm->stats.hidden_faults++;
 	return v;
 }
@@ -229,42 +311,63 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
  */
 static void open_table(struct shadow_vm *vm, gfn_t gfn)
 {
+	if (shadow_is_opened(vm, gfn))
+		return;
 	BUG_ON(vm->nopen == OPEN_MAX);
 	vm->open[vm->nopen++] = gfn;
 	vm->stats.table_writes_stepped++;
 }
 
-static void open_hole(struct shadow_vm *vm)
+/* A hole or ROM: what is written goes to a copy that nobody keeps. */
+static void open_scratch(struct shadow_vm *vm, gfn_t gfn)
 {
-	if (!vm->hole_open)
-		memset(host_ptr(frame_hfn(vm, FRAME_SCRATCH)), 0xff, PAGE_SIZE);
-	vm->hole_open = true;
+	for (unsigned i = 0; i < vm->nscratch; i++)
+		if (vm->scratch[i].v == gfn.v)
+			return;
+	BUG_ON(vm->nscratch == OPEN_MAX);
+	memcpy(host_ptr(frame_hfn(vm, FRAME_SCRATCH + vm->nscratch)), guestmem_frame(vm, gfn), PAGE_SIZE);
+	vm->scratch[vm->nscratch++] = gfn;
 }
 
-/* True if what is granted no TLB could hold (a right too many, bytes behind a hole): one instruction only. */
-static bool open_one(struct shadow_vcpu *sv, const struct step *s)
+/*
+ * What is granted lasts until the next exit, or, if no TLB could hold it (a right too many, bytes
+ * behind a hole), for one instruction: then *once.  False: not yet.
+ */
+static bool open_one(struct shadow_vcpu *sv, const struct step *s, bool *once)
 {
 	struct shadow_vm *vm = sv->vm;
-	bool hole, lend, lend_once;
+	enum p2m_kind kind;
+	bool lend_once = false;
+	unsigned how = 0;
 	struct walk w;
 	u32 error;
 
 	do {
 		sv->mode->walk(sv, s->gva, &w);
 		if (!sv->mode->permits(sv, &w, &s->acc, &error))
-			return false; /* it will fault again, and be told */
+			return true; /* it will fault again, and be told */
 	} while (!sv->mode->set_ad(sv, &w, s->acc.write));
-	hole = p2m_lookup(vm, w.gfn).kind != P2M_RAM;
-	if (hole)
-		open_hole(vm);
-	else if (shadow_is_table(vm, w.gfn))
+	kind = p2m_lookup(vm, w.gfn).kind;
+	if (s->acc.write && (kind == P2M_HOLE || kind == P2M_ROM)) {
+		open_scratch(vm, w.gfn);
+		how |= FILL_OPEN;
+		*once = true;
+	} else if (s->acc.write && shadow_is_table(vm, w.gfn)) {
 		open_table(vm, w.gfn);
-	lend = needs_lending(&w, &s->acc);
-	lend_once = lend && !may_lend(w.access, ctl_of(&sv->paging), sv->mode->shadow_levels);
-	if (lend_once)
+		how |= FILL_OPEN;
+	}
+	if (needs_lending(&w, &s->acc)) {
+		bool lasting = may_lend(w.access, ctl_of(&sv->paging), sv->mode->shadow_levels);
+
+		how |= FILL_LEND;
+		*once |= !lasting;
+		lend_once = !lasting;
+	}
+	if (s->acc.write)
+		p2m_before_write(vm, w.gfn);
+	if (how & FILL_OPEN || lend_once)
 		vm->lent[vm->nlent++] = s->gva;
-	sv->mode->fill(sv, s->gva, &w, lend);
-	return hole || lend_once;
+	return sv->mode->fill(sv, s->gva, &w, how);
 }
 
 /* All that this instruction has asked for so far is opened again: it may write to two pages. */
@@ -279,34 +382,56 @@ bool shadow_step_over(struct shadow_vcpu *sv, gva_t gva, const struct shadow_acc
 		vm->nsteps = 0;
 	vm->steps[vm->nsteps++] = (struct step){ gva, *acc };
 	for (unsigned i = 0; i < vm->nsteps; i++)
-		once |= open_one(sv, &vm->steps[i]);
+		if (!open_one(sv, &vm->steps[i], &once)) {
+			vm->stats.again++;
+			return false; /* the same fault comes again */
+		}
 	return once;
 }
 
 bool shadow_is_open(const struct shadow_vcpu *sv)
 {
-	return sv->vm->nopen || sv->vm->nlent || sv->vm->hole_open || sv->vm->nsteps;
+	return sv->vm->nopen || sv->vm->nlent || sv->vm->nsteps;
 }
 
+/*
+ * The leaves that were opened are known by their addresses, so that no search
+ * is needed; then no mapping of an opened table is writable again (I3).
+ */
 void shadow_close(struct shadow_vcpu *sv)
 {
 	struct shadow_vm *vm = sv->vm;
-	unsigned n = vm->nopen;
+	unsigned n = vm->nopen, i;
 
-	vm->nopen = 0;
-	for (unsigned i = 0; i < n; i++)
-		rmap_write_protect(vm, vm->open[i]);
-	for (unsigned i = 0; i < n; i++)
-		shadow_table_written(vm, gfn_to_gpa(vm->open[i]), PAGE_SIZE);
-	for (; vm->nlent; vm->nlent--)
-		sv->mode->drop(sv, vm->lent[vm->nlent - 1]);
-	if (vm->hole_open) {
-		vm->hole_open = false;
-		rmap_drop(vm, FRAME_SCRATCH);
+	for (; vm->nlent; vm->nlent--) {
+		struct shadow_page *p = sv->mode->leaf_at(sv, vm->lent[vm->nlent - 1], &i);
+
+		if (p)
+			page_clear(vm, p, i);
 	}
+	vm->nopen = vm->nscratch = 0;
+	for (i = 0; i < n; i++)
+		shadow_table_written(vm, gfn_to_gpa(vm->open[i]), PAGE_SIZE);
 	if (!vm->faulted) /* the last exit was no fault of the same instruction */
 		vm->nsteps = 0;
 	vm->faulted = false;
+}
+
+void shadow_begin_exit(struct shadow_vcpu *sv)
+{
+	sv->vm->work_begun = sv->vm->work;
+	sv->vm->pieces = 0;
+	if (shadow_is_open(sv))
+		shadow_close(sv);
+}
+
+void shadow_end_exit(struct shadow_vcpu *sv)
+{
+	struct shadow_vm *vm = sv->vm;
+	u64 n = vm->work - vm->work_begun;
+
+	if (n > vm->stats.work_exit_max)
+		vm->stats.work_exit_max = n;
 }
 
 void shadow_stats(const struct shadow_vm *vm, void (*f)(void *ctx, const char *name, u64 value), void *ctx)

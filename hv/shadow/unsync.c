@@ -12,19 +12,27 @@
  * Only tables with no role above level 1 qualify (I6): what hangs below an upper
  * entry is too much to be stale.
  *
- * adaptive: a table starts emulated.  One that is written more than
- * ADAPT_WRITES times without a flush goes out of sync at its next write; the
- * count begins anew after a flush.  A burst costs a handful of exits and never
- * one more than emulation would, single writes are followed at once.
+ * With wprot=scan a table may not be closed to writes at once: then it stays out of
+ * sync and only its changes are followed.
+ *
+ * adaptive: a table goes out of sync at the write after `patience` emulated
+ * ones without a flush.  Each resync tells what that was worth: several changes
+ * are a burst, one or none is not.  A table with a history goes by that; the
+ * others by what the last tables of the guest did.  docs/adaptive.md has the
+ * costs behind it.
  */
 #include "private.h"
 
-#define ADAPT_WRITES 3
+#define PATIENCE_MAX 3u
+#define BURST 4u /* changes found by one resync that were worth it */
+#define TRIM_TO 64u /* tables that one exit may resynchronise */
+#define TRIM_PIECE 16u
 
 bool unsync_init(struct shadow_vm *vm)
 {
 	vm->unsync_limit = MIN(vm->cfg.oos, vm->cfg.pool);
-	if (vm->cfg.policy < POLICY_OOS)
+	vm->patience = PATIENCE_MAX;
+	if (!vm->unsync_limit || (vm->cfg.policy < POLICY_OOS && !vm->cfg.chaos))
 		return true;
 	vm->unsync = vm_alloc(vm, vm->unsync_limit * sizeof(*vm->unsync));
 	vm->snapshots = vm_alloc_run(vm, vm->unsync_limit);
@@ -32,8 +40,6 @@ bool unsync_init(struct shadow_vm *vm)
 }
 
 static u64 *snapshot(struct shadow_vm *vm, u32 slot) { return host_ptr(mk_hfn(vm->snapshots.v + slot)); }
-
-static struct frame *frame_of(struct shadow_vm *vm, gfn_t gfn) { return &vm->frames[p2m_frame(vm, gfn)]; }
 
 /* I6: no shadow of it above level 1. */
 static bool is_last_level(struct shadow_vm *vm, gfn_t gfn)
@@ -45,32 +51,52 @@ static bool is_last_level(struct shadow_vm *vm, gfn_t gfn)
 }
 
 /* Writes to this table since the guest last flushed. */
-static u32 recent_writes(const struct shadow_vm *vm, const struct frame *f)
+static u32 recent_writes(const struct shadow_vm *vm, const struct guest_frame *f)
 {
 	return f->epoch == vm->epoch ? f->writes : 0;
 }
 
 void unsync_note_write(struct shadow_vm *vm, gfn_t gfn)
 {
-	struct frame *f = frame_of(vm, gfn);
+	struct guest_frame *f = p2m_gfn(vm, gfn);
 
 	f->writes = recent_writes(vm, f) + 1;
 	f->epoch = vm->epoch;
 }
 
+static bool has_patience(const struct shadow_vm *vm, const struct guest_frame *f)
+{
+	u32 limit = f->bursts > 0 ? 0 : f->bursts < 0 ? 2 * PATIENCE_MAX : vm->patience;
+
+	return vm->cfg.policy == POLICY_ADAPTIVE && recent_writes(vm, f) < limit;
+}
+
+static void learn(struct shadow_vm *vm, struct guest_frame *f, u32 changes)
+{
+	if (changes >= BURST) {
+		f->bursts = MIN(f->bursts + 1, 2);
+		vm->patience -= vm->patience > 0;
+	} else if (changes <= 1) {
+		f->bursts = MAX(f->bursts - 1, -2);
+		vm->patience += vm->patience < PATIENCE_MAX;
+	}
+}
+
 bool unsync_try(struct shadow_vm *vm, gfn_t gfn)
 {
-	struct frame *f = frame_of(vm, gfn);
+	struct guest_frame *f = p2m_gfn(vm, gfn);
 
-	if (vm->cfg.policy < POLICY_OOS || !vm->unsync_limit || !is_last_level(vm, gfn))
-		return false;
-	if (vm->cfg.policy == POLICY_ADAPTIVE && recent_writes(vm, f) < ADAPT_WRITES)
+	if (vm->cfg.policy < POLICY_OOS || !vm->unsync_limit || !is_last_level(vm, gfn) || has_patience(vm, f) ||
+	    !p2m_may_write(vm, f))
 		return false;
 	if (vm->nunsync == vm->unsync_limit) {
 		vm->stats.unsync_evictions++;
 		unsync_resync(vm, vm->unsync[vm->unsync_hand++ % vm->unsync_limit]);
+		if (vm->nunsync == vm->unsync_limit)
+			return false;
 	}
 	memcpy(snapshot(vm, vm->nunsync), guestmem_frame(vm, gfn), PAGE_SIZE);
+	work(vm, PAGE_SIZE / 8);
 	f->unsync = ++vm->nunsync;
 	vm->unsync[f->unsync - 1] = gfn;
 	vm->stats.unsyncs++;
@@ -78,7 +104,7 @@ bool unsync_try(struct shadow_vm *vm, gfn_t gfn)
 }
 
 /* From the list alone; the last one takes its slot, snapshot and all. */
-static void forget(struct shadow_vm *vm, struct frame *f, u64 *keep)
+static void forget(struct shadow_vm *vm, struct guest_frame *f, u64 *keep)
 {
 	u32 slot = f->unsync - 1, last = --vm->nunsync;
 
@@ -89,13 +115,13 @@ static void forget(struct shadow_vm *vm, struct frame *f, u64 *keep)
 		return;
 	vm->unsync[slot] = vm->unsync[last];
 	memcpy(snapshot(vm, slot), snapshot(vm, last), PAGE_SIZE);
-	frame_of(vm, vm->unsync[slot])->unsync = slot + 1;
+	p2m_gfn(vm, vm->unsync[slot])->unsync = slot + 1;
 }
 
 void unsync_forget(struct shadow_vm *vm, gfn_t gfn)
 {
-	if (frame_of(vm, gfn)->unsync)
-		forget(vm, frame_of(vm, gfn), NULL);
+	if (p2m_gfn(vm, gfn)->unsync)
+		forget(vm, p2m_gfn(vm, gfn), NULL);
 }
 
 /*
@@ -105,7 +131,7 @@ void unsync_forget(struct shadow_vm *vm, gfn_t gfn)
  */
 void unsync_note_followed(struct shadow_vm *vm, gpa_t gpa, size_t len)
 {
-	struct frame *f = frame_of(vm, gpa_to_gfn(gpa));
+	struct guest_frame *f = p2m_gfn(vm, gpa_to_gfn(gpa));
 
 	if (f->unsync)
 		guestmem_read(vm, gpa, (u8 *)snapshot(vm, f->unsync - 1) + gpa.v % PAGE_SIZE, len);
@@ -114,7 +140,7 @@ void unsync_note_followed(struct shadow_vm *vm, gpa_t gpa, size_t len)
 /* One entry of a table, if it is out of sync there. */
 void unsync_follow(struct shadow_vm *vm, gpa_t gpa, size_t len)
 {
-	struct frame *f = frame_of(vm, gpa_to_gfn(gpa));
+	struct guest_frame *f = p2m_gfn(vm, gpa_to_gfn(gpa));
 	unsigned offset = gpa.v % PAGE_SIZE;
 
 	if (f->unsync && memcmp((u8 *)snapshot(vm, f->unsync - 1) + offset,
@@ -122,48 +148,72 @@ void unsync_follow(struct shadow_vm *vm, gpa_t gpa, size_t len)
 		shadow_table_written(vm, gpa, len);
 }
 
+/* What differs from `before` is followed; while the table is out of sync, `before` comes to agree. */
 static void follow_changes(struct shadow_vm *vm, gfn_t gfn, const u64 *before)
 {
 	const u64 *now = guestmem_frame(vm, gfn);
+	u32 changes = 0;
 
+	vm->stats.resyncs++;
+	work(vm, PAGE_SIZE / 8);
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
 		if (now[i] != before[i]) {
-			vm->stats.resync_changes++;
+			changes++;
 			shadow_table_written(vm, mk_gpa(gfn_to_gpa(gfn).v + 8 * i), 8);
 		}
+	vm->stats.resync_changes += changes;
+	learn(vm, p2m_gfn(vm, gfn), changes);
 }
 
 void unsync_resync(struct shadow_vm *vm, gfn_t gfn)
 {
-	struct frame *f = frame_of(vm, gfn);
+	struct guest_frame *f = p2m_gfn(vm, gfn);
 	u64 before[PAGE_SIZE / 8];
 
 	if (!f->unsync)
 		return;
-	vm->stats.resyncs++;
-	forget(vm, f, before);
-	rmap_write_protect(vm, gfn); /* nobody writes while its changes are followed */
+	if (!rmap_protect(vm, f->frame)) { /* the guest may go on writing, but what it wrote is followed */
+		follow_changes(vm, gfn, snapshot(vm, f->unsync - 1));
+		return;
+	}
+	forget(vm, f, before); /* first: what is followed must not make a mapping of it writable again */
 	follow_changes(vm, gfn, before);
 }
 
+bool unsync_trim(struct shadow_vm *vm)
+{
+	if (vm->nunsync <= TRIM_TO)
+		return true;
+	for (u32 i = vm->nunsync; i > vm->nunsync - TRIM_PIECE && i > TRIM_TO; i--)
+		unsync_resync(vm, vm->unsync[i - 1]);
+	return false;
+}
+
 /*
- * All are in sync again before the first is followed: a table that maps another
+ * All that can be closed to writes are, before the first is followed: a table that maps another
  * one of them must not give it back its W (BUGS U02).
  */
 void unsync_resync_all(struct shadow_vm *vm)
 {
-	u32 n = vm->nunsync;
+	u32 n = vm->nunsync, left = 0;
 
 	vm->epoch++;
-	vm->nunsync = 0;
 	for (u32 i = 0; i < n; i++)
-		frame_of(vm, vm->unsync[i])->unsync = 0;
+		if (rmap_protect(vm, p2m_frame(vm, vm->unsync[i])))
+			p2m_gfn(vm, vm->unsync[i])->unsync = 0;
 	for (u32 i = 0; i < n; i++)
-		rmap_write_protect(vm, vm->unsync[i]);
-	for (u32 i = 0; i < n; i++) {
-		vm->stats.resyncs++;
 		follow_changes(vm, vm->unsync[i], snapshot(vm, i));
+	for (u32 i = 0; i < n; i++) {
+		struct guest_frame *f = p2m_gfn(vm, vm->unsync[i]);
+
+		if (!f->unsync)
+			continue;
+		if (left != i)
+			memcpy(snapshot(vm, left), snapshot(vm, i), PAGE_SIZE);
+		vm->unsync[left] = vm->unsync[i];
+		f->unsync = ++left;
 	}
+	vm->nunsync = left;
 }
 
 /*
@@ -171,12 +221,16 @@ void unsync_resync_all(struct shadow_vm *vm)
  * and an INVLPG in between has not found the way down.  Below an upper page any
  * of the tables may hang.
  */
-void unsync_linked(struct shadow_vm *vm, const struct shadow_page *child)
+bool unsync_linked(struct shadow_vm *vm, const struct shadow_page *child)
 {
 	if (child->role.kind != PAGE_TABLE || !vm->nunsync)
-		return;
-	if (child->role.level == 1)
+		return true;
+	if (child->role.level == 1) {
 		unsync_resync(vm, child->gfn);
-	else
-		unsync_resync_all(vm);
+		return true;
+	}
+	if (!unsync_trim(vm))
+		return false;
+	unsync_resync_all(vm);
+	return true;
 }

@@ -65,7 +65,6 @@ static void init_controls(struct svm_vcpu *a)
 	c->intercept3 = intercept3();
 	c->iopm_pa = hfn_to_hpa(a->iopm).v;
 	c->msrpm_pa = hfn_to_hpa(a->msrpm).v;
-	c->asid = 1;
 	a->vintr = V_INTR_MASKING;
 }
 
@@ -151,10 +150,10 @@ static bool svm_vcpu_init(struct vcpu *v)
 	memset(host_ptr(a->msrpm), 0xff, MSRPM_FRAMES * PAGE_SIZE);
 	cpuid(CPUID_SVM_LEAF, 0, r);
 	a->has_nrip = r[3] & CPUID_SVM_NRIP;
+	a->has_flush_asid = r[3] & CPUID_SVM_FLUSH_ASID;
 	init_controls(a);
 	open_machine(v->vm, a);
 	init_state(&a->vmcb->s);
-	v->flush = true;
 	return true;
 }
 
@@ -235,6 +234,29 @@ static void hide_cs_l(struct svm_vcpu *a)
 	s->cs.attr &= ~SEG_ATTR_L;
 }
 
+/* ASID 0 is the host's (APM vol. 2, 15.16). */
+static unsigned svm_tlb_tags(void)
+{
+	u32 r[4];
+
+	cpuid(CPUID_SVM_LEAF, 0, r);
+	return r[1] > 2 ? r[1] - 1 : 1;
+}
+
+static void order_flush(struct vcpu *v, const struct svm_vcpu *a)
+{
+	struct vmcb_control *c = &a->vmcb->c;
+
+	c->asid = 1 + v->mmu.tag;
+	c->tlb_control = 0;
+	if (v->mmu.flush == SHADOW_FLUSH_ALL)
+		c->tlb_control = a->has_flush_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+	else if (v->mmu.flush == SHADOW_FLUSH_ONE)
+		__asm__ volatile("invlpga %0, %1" : : "a"(v->mmu.flush_gva.v), "c"(c->asid) : "memory");
+	shadow_flushed(&v->mmu, v->mmu.flush);
+	v->mmu.flush = SHADOW_FLUSH_NONE;
+}
+
 static void load_state(struct vcpu *v, struct svm_vcpu *a)
 {
 	struct vmcb_control *c = &a->vmcb->c;
@@ -254,7 +276,7 @@ static void load_state(struct vcpu *v, struct svm_vcpu *a)
 	s->ss.attr = (s->ss.attr & ~0x60) | s->cpl << 5;
 	c->exceptions = BIT(VEC_PF) | BIT(VEC_MC) | (a->trap ? BIT(VEC_DB) : 0) | (a->injected.valid ? CONTRIBUTORY : 0);
 	c->int_state = v->intr_shadow ? INT_STATE_SHADOW : 0;
-	c->tlb_control = v->flush ? TLB_FLUSH_ALL : 0;
+	order_flush(v, a);
 	c->clean = 0;
 	a->entry_rip = v->rip;
 	a->entry_dr6 = s->dr6;
@@ -289,7 +311,6 @@ static void svm_run(struct vcpu *v)
 	/* The interrupt that ended the guest, or one that Bochs let wait; but not the guest's own. */
 	if (!vm_owns_machine(v->vm))
 		__asm__ volatile("sti; nop; cli" ::: "memory");
-	v->flush = false;
 	if ((u32)a->vmcb->c.exit_code != (u32)VMEXIT_INVALID)
 		save_state(v, a);
 	svm_decode_exit(v);
@@ -318,6 +339,7 @@ const struct vendor svm_vendor = {
 	.name = "svm",
 	.probe = svm_probe,
 	.enable = svm_enable,
+	.tlb_tags = svm_tlb_tags,
 	.cr4_can_set = svm_cr4_can_set,
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_free = svm_vcpu_free,

@@ -14,6 +14,7 @@
 
 #define CPUID_SVM_LEAF 0x8000000a
 #define CPUID_SVM_NRIP BIT(3) /* EDX */
+#define CPUID_SVM_FLUSH_ASID BIT(6)
 
 struct vmcb_seg {
 	u16 selector, attr;
@@ -117,6 +118,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB is a page");
 
 #define INT_STATE_SHADOW BIT(0)
 #define TLB_FLUSH_ALL 1
+#define TLB_FLUSH_ASID 3
 
 /* event_inj, exit_int_info */
 #define EVENTINJ_VECTOR 0xffu
@@ -176,7 +178,7 @@ struct svm_vcpu {
 	struct vmcb *vmcb;
 	u64 vmcb_pa, host_pa; /* host_pa: for VMSAVE and VMLOAD of hv's own state */
 	hfn_t iopm, msrpm;
-	bool has_nrip;
+	bool has_nrip, has_flush_asid;
 	bool direct; /* interrupts do not exit */
 	bool intr_first; /* one did, because of TF: its turn */
 	u64 vintr;

@@ -69,7 +69,6 @@ static bool vmx_vcpu_init(struct vcpu *v)
 	vmx_load(v);
 	vmx_init_vmcs();
 	a->proc = vmx_caps.proc;
-	v->flush = true;
 	if (open_machine(v->vm, a))
 		return true;
 	vmx_vcpu_free(v);
@@ -191,6 +190,38 @@ static void save_state(struct vcpu *v, struct vmx_vcpu *a)
 	v->nmi_blocked = blocking & INTERRUPTIBILITY_NMI;
 }
 
+static void invvpid(u64 type, u64 vpid, gva_t gva)
+{
+	struct {
+		u64 vpid, gva;
+	} d = { vpid, gva.v };
+	bool failed;
+
+	__asm__ volatile("invvpid %1, %2" : "=@ccbe"(failed) : "m"(d), "r"(type) : "memory");
+	BUG_ON(failed);
+}
+
+/* VPID 0 is the host's.  Without VPIDs each entry flushes all by itself. */
+static void order_flush(struct vcpu *v)
+{
+	u64 vpid = 1 + v->mmu.tag;
+
+	if (vmx_caps.vpid) {
+		vmcs_write(VPID, vpid);
+		if (v->mmu.flush == SHADOW_FLUSH_ALL)
+			invvpid(INVVPID_SINGLE, vpid, mk_gva(0));
+		else if (v->mmu.flush == SHADOW_FLUSH_ONE)
+			invvpid(INVVPID_ADDRESS, vpid, v->mmu.flush_gva);
+	}
+	shadow_flushed(&v->mmu, v->mmu.flush);
+	v->mmu.flush = SHADOW_FLUSH_NONE;
+}
+
+static unsigned vmx_tlb_tags(void)
+{
+	return vmx_caps.vpid ? SHADOW_TAGS_MAX : 1;
+}
+
 static void vmx_run(struct vcpu *v)
 {
 	struct vmx_vcpu *a = v->arch;
@@ -202,12 +233,12 @@ static void vmx_run(struct vcpu *v)
 	load_blocking(v, a);
 	load_controls(v, a);
 	load_state(v, a);
+	order_flush(v);
 	a->failed = vmx_enter(v->regs, a->launched);
 	if (!a->failed) {
 		a->launched = !(vmcs_read(EXIT_REASON) & REASON_ENTRY_FAILED) || a->launched;
 		save_state(v, a);
 	}
-	v->flush = false; /* without VPID each entry flushes */
 	vmx_decode_exit(v);
 	/* The interrupt that ended the guest, or one that Bochs let wait; but not the guest's own. */
 	if (!vm_owns_machine(v->vm))
@@ -230,6 +261,7 @@ const struct vendor vmx_vendor = {
 	.name = "vmx",
 	.probe = vmx_probe,
 	.enable = vmx_enable,
+	.tlb_tags = vmx_tlb_tags,
 	.cr4_can_set = vmx_cr4_can_set,
 	.vcpu_init = vmx_vcpu_init,
 	.vcpu_free = vmx_vcpu_free,

@@ -24,6 +24,11 @@
 #define MSR_VMX_CR0_FIXED1 0x487
 #define MSR_VMX_CR4_FIXED0 0x488
 #define MSR_VMX_CR4_FIXED1 0x489
+#define MSR_VMX_PROCBASED_CTLS2 0x48b
+#define MSR_VMX_EPT_VPID_CAP 0x48c
+#define VPID_CAP_INVVPID BIT(32)
+#define VPID_CAP_ADDRESS BIT(40)
+#define VPID_CAP_SINGLE BIT(41)
 #define MSR_VMX_TRUE_PINBASED_CTLS 0x48d
 #define MSR_VMX_TRUE_PROCBASED_CTLS 0x48e
 #define MSR_VMX_TRUE_EXIT_CTLS 0x48f
@@ -48,6 +53,11 @@
 #define PROC_MONITOR_TRAP BIT(27)
 #define PROC_MONITOR BIT(29)
 #define PROC_PAUSE BIT(30)
+#define PROC_SECONDARY BIT(31)
+#define PROC2_VPID BIT(5)
+
+#define INVVPID_ADDRESS 0
+#define INVVPID_SINGLE 1
 
 #define VMEXIT_SAVE_DEBUG BIT(2)
 #define VMEXIT_HOST_64 BIT(9)
@@ -55,6 +65,7 @@
 #define VMENTRY_IA32E BIT(9)
 
 enum vmcs_field {
+	VPID = 0x0000,
 	GUEST_ES_SELECTOR = 0x0800, /* then CS SS DS FS GS LDTR TR, in steps of 2, as enum seg */
 	HOST_ES_SELECTOR = 0x0c00,
 	HOST_CS_SELECTOR = 0x0c02,
@@ -81,6 +92,7 @@ enum vmcs_field {
 	ENTRY_INTR_INFO = 0x4016,
 	ENTRY_ERROR = 0x4018,
 	ENTRY_INSN_LEN = 0x401a,
+	PROC2_CONTROLS = 0x401e,
 	INSTRUCTION_ERROR = 0x4400,
 	EXIT_REASON = 0x4402,
 	EXIT_INTR_INFO = 0x4404,
@@ -179,7 +191,7 @@ enum exit_reason { /* SDM vol. 3, appendix C */
 struct vmx_caps {
 	u32 revision;
 	u32 pin, proc, exit, entry; /* controls that are always on */
-	bool timer, monitor_trap;
+	bool timer, monitor_trap, vpid;
 	u32 timer_start;
 	u64 cr0_fixed, cr4_fixed; /* bits that must be 1 */
 	u64 cr4_allowed; /* bits that may be 1 */

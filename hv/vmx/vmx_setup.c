@@ -3,8 +3,8 @@
  * What the processor's VMX can do (SDM vol. 3, appendix A), switching it on,
  * and the fields of a VMCS that never change.
  *
- * Neither EPT, unrestricted guest, VPID nor any other secondary control is
- * used, and EFER is switched by hand (vmx.c), so that the first VMX
+ * Neither EPT, unrestricted guest nor any other secondary control but VPID is
+ * used, that only if it is there, and EFER is switched by hand (vmx.c), so that the first VMX
  * processors run as the last ones do.
  */
 #include "vmx.h"
@@ -59,6 +59,16 @@ const char *vmx_probe(void)
 	return NULL;
 }
 
+/* Worth having only with flushes of one VPID and of one address (SDM vol. 3, 28.3.3.1). */
+static bool has_vpid(void)
+{
+	const u64 need = VPID_CAP_INVVPID | VPID_CAP_ADDRESS | VPID_CAP_SINGLE;
+
+	if (lacks(proc_msr(), PROC_SECONDARY) || lacks(rdmsr(MSR_VMX_PROCBASED_CTLS2), PROC2_VPID))
+		return false;
+	return (rdmsr(MSR_VMX_EPT_VPID_CAP) & need) == need;
+}
+
 static void read_caps(void)
 {
 	struct vmx_caps *c = &vmx_caps;
@@ -69,7 +79,8 @@ static void read_caps(void)
 	c->monitor_trap = !lacks(proc_msr(), PROC_MONITOR_TRAP);
 	c->timer_start = TIMER_TSC_TICKS >> (rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
 	c->pin = (u32)pin | PIN_NEEDED | (c->timer ? PIN_PREEMPTION_TIMER : 0);
-	c->proc = (u32)proc_msr() | PROC_ALWAYS;
+	c->vpid = has_vpid();
+	c->proc = (u32)proc_msr() | PROC_ALWAYS | (c->vpid ? PROC_SECONDARY : 0);
 	c->exit = (u32)exit_msr() | EXIT_NEEDED;
 	c->entry = (u32)entry_msr() | VMENTRY_LOAD_DEBUG;
 	c->cr0_fixed = rdmsr(MSR_VMX_CR0_FIXED0);
@@ -188,6 +199,8 @@ void vmx_init_vmcs(void)
 	init_guest();
 	vmcs_write(PIN_CONTROLS, vmx_caps.pin);
 	vmcs_write(EXIT_CONTROLS, vmx_caps.exit);
+	if (vmx_caps.vpid)
+		vmcs_write(PROC2_CONTROLS, (u32)rdmsr(MSR_VMX_PROCBASED_CTLS2) | PROC2_VPID);
 	vmcs_write(CR0_MASK, ~0ull);
 	vmcs_write(CR4_MASK, ~0ull);
 	vmcs_write(PF_ERROR_MASK, 0);
