@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that is a device: the page of the local APIC and the VGA's text, mapped
- * small and large, with all rights, through tables that are edited live, and
- * the timer's interrupts acknowledged there.  Alone on a machine, or under
- * umbra with devices=pass.  SDM vol. 3, 10.4 and 10.5.4, 4.6, 4.9.
+ * Memory that is a device: the page of the local APIC, mapped small and large,
+ * with all rights, through tables that are edited live, and the timer's
+ * interrupts acknowledged there.  Alone on a machine, or under umbra with
+ * devices=pass.  SDM vol. 3, 10.4 and 10.5.4, 4.6, 4.9.
  */
 #include "test.h"
 
@@ -31,7 +31,6 @@
 #define CR2_MARK 0x7654000
 #define PATIENCE 50000000
 #define MMIO (PTE_P | PTE_W | PTE_PCD | PTE_PWT)
-#define VGA_TEXT 0xb8000ull
 
 static u64 apic; /* gpa */
 static u64 at; /* where the case has it mapped */
@@ -476,29 +475,4 @@ CASE(edited_under_interrupts)
 	check_eq(wrong, 0);
 	check(ticks >= 30);
 	timer_off();
-}
-
-/* A large page with RAM, the VGA, the BIOS and RAM again in it is not all of one kind. */
-CASE(large_page_of_many_kinds)
-{
-	volatile u16 *text = (u16 *)(ulong)VGA_TEXT, *large;
-	u64 va = WINDOW + 4 * LARGE_SIZE;
-	u16 old;
-
-	need_paging();
-	need_large();
-	need_devices();
-	old = *text;
-	*text = 0x0755;
-	if (*text != 0x0755)
-		skip("no VGA text memory");
-	map_large(va, 0, RW);
-	large = (u16 *)(ulong)(va + VGA_TEXT);
-	check_eq(*large, 0x0755);
-	*large = 0x07aa;
-	check_eq(*text, 0x07aa);
-	check(!memcmp((u8 *)(ulong)(va + 0xf0000), mem8(0xf0000), 0x10000)); /* BIOS */
-	check(!memcmp((u8 *)(ulong)(va + MIB), mem8(MIB), 0x8000)); /* this program */
-	*text = old;
-	check_eq(*large, old);
 }
