@@ -37,8 +37,7 @@ static bool one_program(u32 number, u32 ops)
 	u32 focus = 0;
 
 	random_seed(program_seed + number * 2654435761u);
-	universe_reset();
-	model_reset();
+	program_begin();
 	for (p.n = 0; p.n < ops;) {
 		if (!(random32() & 3))
 			focus = (random32() >> 8) % NVAS;

@@ -85,24 +85,25 @@ void model_changed(void); /* control bits that change what an entry means: all t
 
 /* ---- operations ------------------------------------------------------------------ */
 
-enum op_type { OP_EDIT, OP_ACCESS, OP_INVLPG, OP_CR3, OP_CONTROL, OP_PAGING, OP_RELOCATE, OP_AUDIT, NOPS };
+enum op_type { OP_EDIT, OP_ACCESS, OP_INVLPG, OP_CR3, OP_CONTROL, OP_PAGING, OP_HYPER, OP_AUDIT, NOPS };
 
 struct op { /* 44 bits: eight characters of a replay line */
 	u32 type : 4;
 	u32 a : 5; /* a frame, an address, a root */
 	u32 b : 4; /* a cell */
-	u32 how : 6; /* enum edit; enum touch + 8 * who + 32 * AC; control bits to toggle */
+	u32 how : 6; /* enum edit; enum touch + 8 * who + 32 * AC; a control bit to toggle; enum hyper */
 	u32 target : 5; /* a frame or OUTSIDE: of the entry that is written */
 	u32 flags : 20; /* and its F_xxx */
 };
 
 enum edit { EDIT_STORE, EDIT_XCHG, EDIT_CMPXCHG, EDIT_CMPXCHG_FAILS, EDIT_OR, EDIT_AND, EDIT_XOR, EDIT_BIT, EDIT_BYTE, EDIT_WORD,
-	    EDIT_LOW, EDIT_HIGH, EDIT_STOS, NEDITS };
+	    EDIT_LOW, EDIT_HIGH, EDIT_STOS, EDIT_BATCH, NEDITS };
 enum touch { TOUCH_READ, TOUCH_WRITE, TOUCH_FETCH, TOUCH_RMW, TOUCH_LOCKED, TOUCH_READ_CELL, TOUCH_WRITE_LOW, TOUCH_WRITE_HIGH };
 #define TOUCH(op) ((enum touch)((op).how & 7))
 #define WHO(op) ((enum predict_who)((op).how >> 3 & 3))
 #define WITH_AC(op) ((op).how >> 5)
 
+enum hyper { HYPER_RELOCATE, HYPER_LOG_ON, HYPER_LOG_OFF, HYPER_LOG_READ }; /* what umbra may do to a frame */
 enum { CONTROL_WP = 1, CONTROL_SMEP = 2, CONTROL_SMAP = 4, CONTROL_PGE = 8, CONTROL_PSE = 16, CONTROL_NXE = 32 };
 
 #define F_P BIT(0)
@@ -140,6 +141,7 @@ struct program {
 	struct op op[PROGRAM_MAX];
 };
 
+void program_begin(void); /* the clean state */
 int program_run(const struct program *p); /* from a clean state: the operation that failed, or -1 */
 void program_shrink(struct program *p); /* one that fails */
 void program_print(const struct program *p);

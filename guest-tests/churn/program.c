@@ -4,6 +4,8 @@
 
 #define SHRINK_BUDGET 400000u /* operations */
 
+static pte_t before[NFRAMES][CELLS]; /* what random edits have replaced */
+
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* ---- random operations ------------------------------------------------------------ */
@@ -40,8 +42,8 @@ static u32 random_flags(int level)
 {
 	u32 f = chance(96) ? F_P : 0;
 
-	f |= chance(85) ? F_W : 0;
-	f |= chance(85) ? F_U : 0;
+	f |= chance(88) ? F_W : 0;
+	f |= chance(88) ? F_U : 0;
 	f |= chance(50) ? F_A : 0;
 	f |= chance(40) ? F_D : 0;
 	f |= chance(20) ? F_G : 0;
@@ -49,7 +51,7 @@ static u32 random_flags(int level)
 	f |= chance(5) ? F_PCD : 0;
 	f |= chance(20) ? random32() & F_IGNORED : 0;
 	f |= level == 1 && chance(5) ? F_PS : 0; /* PAT */
-	f |= cpu.nx && (state.efer & EFER_NXE) && chance(12) ? F_NX : 0;
+	f |= cpu.nx && (state.efer & EFER_NXE) && chance(15) ? F_NX : 0;
 	if (allow_reserved) {
 		f |= cpu.nx && chance(8) ? F_NX : 0;
 		f |= PTE_SIZE == 8 && chance(4) ? F_RSVD : 0;
@@ -67,7 +69,7 @@ static void random_entry(struct op *op, int level)
 	if (level == 3 && PT_LEVELS > 3 && cpu.page1g && chance(12)) {
 		op->flags |= F_HUGE | F_PS;
 		op->target = OUTSIDE;
-	} else if (level == 2 && cpu.pse && chance(25)) {
+	} else if (level == 2 && cpu.pse && chance(30)) {
 		op->flags |= F_LARGE | F_PS | (chance(5) ? F_PAT_LARGE : 0) | (allow_reserved && PTE_SIZE == 4 && chance(6) ? F_RSVD : 0);
 		op->target = chance(50) ? PIECE0 : PIECE1;
 	} else {
@@ -111,8 +113,23 @@ static int gap(u32 va)
 	return 0;
 }
 
+/* The operation that writes a certain entry again. */
+static struct op again(struct op op, pte_t e)
+{
+	u64 gpa = pte_gpa(e);
+
+	op.flags = e & 0xfff;
+	op.target = frame_at(gpa);
+	if (e & PTE_PS && op.target == OUTSIDE) {
+		op.target = gpa == (frame_gpa[PIECE1] & ~(LARGE_SIZE - 1)) ? PIECE1 : PIECE0;
+		op.flags |= gpa ? F_LARGE : F_HUGE;
+	}
+	op.flags |= PTE_SIZE == 8 && (e & PTE_NX) ? F_NX : 0;
+	return op;
+}
+
 /* Of an entry on the way to the focus: that which is missing, or any; the upper ones more seldom. */
-static struct op random_edit(u32 va)
+static struct op choose_edit(u32 va)
 {
 	struct op op = { .type = OP_EDIT, .target = OUTSIDE };
 	int level = gap(va);
@@ -128,9 +145,13 @@ static struct op random_edit(u32 va)
 	op.b = va_cell[va][level];
 	if (chance(4) && !is_pdpt(frame))
 		op.b = below(CELLS);
+	if (chance(10)) { /* what it was */
+		op = again(op, before[frame][op.b]);
+		return op;
+	}
 	random_entry(&op, level);
 	if (!(cells[frame][op.b] & PTE_P) || chance(45)) {
-		static const u8 how[] = { EDIT_STORE, EDIT_STORE, EDIT_XCHG, EDIT_CMPXCHG, EDIT_LOW, EDIT_STORE };
+		static const u8 how[] = { EDIT_STORE, EDIT_STORE, EDIT_XCHG, EDIT_CMPXCHG, EDIT_LOW, EDIT_STORE, EDIT_BATCH };
 
 		op.how = how[below(ARRAY_SIZE(how))];
 	} else if (chance(70)) {
@@ -146,6 +167,14 @@ static struct op random_edit(u32 va)
 		if (op.how >= EDIT_OR && op.how <= EDIT_BIT)
 			op.how = EDIT_HIGH;
 	}
+	return op;
+}
+
+static struct op random_edit(u32 va)
+{
+	struct op op = choose_edit(va);
+
+	before[op.a][op.b] = cells[op.a][op.b];
 	return op;
 }
 
@@ -166,14 +195,33 @@ static struct op random_access(u32 va)
 	return op;
 }
 
+/* SMAP and SMEP are off most of the time: with them little is allowed. */
 static struct op random_control(void)
 {
 	static const u8 bits[] = { CONTROL_WP, CONTROL_WP, CONTROL_SMEP, CONTROL_SMAP, CONTROL_PGE, CONTROL_PSE };
 	struct op op = { .type = OP_CONTROL, .how = bits[below(ARRAY_SIZE(bits))] };
 
+	if (state.cr4 & (CR4_SMAP | CR4_SMEP) && chance(50))
+		op.how = state.cr4 & CR4_SMAP ? CONTROL_SMAP : CONTROL_SMEP;
 	if (allow_reserved && chance(40))
 		op.how = CONTROL_NXE;
 	return op;
+}
+
+/* Another address in the same large page, if there is one. */
+static u32 neighbour(u32 va)
+{
+	for (u32 i = 0, other = below(NVAS); i < NVAS; i++, other = (other + 1) % NVAS)
+		if (other != va && !((vas[va] ^ vas[other]) >> level_shift(2)))
+			return other;
+	return va;
+}
+
+void program_begin(void)
+{
+	memset(before, 0, sizeof(before));
+	universe_reset();
+	model_reset();
 }
 
 struct op program_next(u32 focus)
@@ -185,7 +233,7 @@ struct op program_next(u32 focus)
 	if (r < 800)
 		return random_access(chance(80) ? focus : below(NVAS));
 	if (r < 890)
-		return (struct op){ .type = OP_INVLPG, .a = chance(70) ? focus : below(NVAS + 1) };
+		return (struct op){ .type = OP_INVLPG, .a = chance(60) ? focus : chance(60) ? neighbour(focus) : below(NVAS + 1) };
 	if (r < 940)
 		return (struct op){ .type = OP_CR3, .a = chance(60) ? root_now : below(NROOTS) };
 	if (r < 980)
@@ -193,7 +241,7 @@ struct op program_next(u32 focus)
 	if (r < 985)
 		return (struct op){ .type = OP_PAGING };
 	if (r < 998)
-		return (struct op){ .type = OP_RELOCATE, .a = below(NFRAMES) };
+		return (struct op){ .type = OP_HYPER, .a = below(NFRAMES), .how = chance(75) ? HYPER_RELOCATE : HYPER_LOG_ON + below(3) };
 	return (struct op){ .type = OP_AUDIT };
 }
 
@@ -201,8 +249,7 @@ struct op program_next(u32 focus)
 
 int program_run(const struct program *p)
 {
-	universe_reset();
-	model_reset();
+	program_begin();
 	for (u32 i = 0; i < p->n; i++)
 		if (!run_op(p->op[i]))
 			return i;
@@ -290,8 +337,9 @@ bool program_parse(struct program *p, const char *text)
 static void print_op(u32 i, struct op op)
 {
 	static const char *const edits[] = { "mov", "xchg", "cmpxchg", "cmpxchg, fails", "or", "and not", "xor", "btc", "mov byte",
-					     "mov word", "mov low half", "mov high half", "rep stos" };
+					     "mov word", "mov low half", "mov high half", "rep stos", "batch" };
 	static const char *const touches[] = { "read", "write", "fetch", "rmw", "locked rmw", "read cell", "write cell", "write cell high" };
+	static const char *const hypers[] = { "relocate", "log-dirty on,", "log-dirty off,", "log-dirty read" };
 	static const char *const whose[] = { "super", "user", "implicit", "?" };
 	u64 va = op.a < NVAS ? vas[op.a] : 0;
 
@@ -318,8 +366,8 @@ static void print_op(u32 i, struct op op)
 	case OP_PAGING:
 		note("  %u: CR0.PG off and on", i);
 		break;
-	case OP_RELOCATE:
-		note("  %u: relocate frame %u (gpa %llx)", i, op.a, op.a < NFRAMES ? frame_gpa[op.a] : 0);
+	case OP_HYPER:
+		note("  %u: %s frame %u (gpa %llx)", i, hypers[op.how & 3], op.a, op.a < NFRAMES ? frame_gpa[op.a] : 0);
 		break;
 	default:
 		note("  %u: audit", i);

@@ -72,6 +72,18 @@ static void compare_exchange(volatile pte_t *p, pte_t expect, pte_t v)
 #endif
 }
 
+/* The hypercall; without it a store. */
+static void batch(volatile pte_t *p, pte_t new)
+{
+	static struct hc_batch b;
+
+	b.table = (ulong)p & ~0xffful;
+	b.index = ((ulong)p & 0xfff) / PTE_SIZE;
+	b.value = new;
+	if (!under_umbra() || hypercall(HC_BATCH, (u32)(ulong)&b, 1, 0, 0) != 1)
+		set_entry((pte_t *)p, new);
+}
+
 static void edit_do(struct op op, volatile pte_t *p, pte_t old, pte_t new)
 {
 	volatile ulong *word = (volatile ulong *)p;
@@ -118,6 +130,9 @@ static void edit_do(struct op op, volatile pte_t *p, pte_t old, pte_t new)
 	case EDIT_HIGH:
 		if (PTE_SIZE == 8)
 			((volatile u32 *)p)[1] = (u64)new >> 32;
+		return;
+	case EDIT_BATCH:
+		batch(p, new);
 		return;
 	default:
 		set_entry((pte_t *)p, new);
@@ -174,7 +189,7 @@ static bool edit_pdpte(struct op op)
 static bool run_edit(struct op op)
 {
 	pte_t old = cells[op.a][op.b], new = edit_result(op, old);
-	bool halves = sizeof(ulong) < PTE_SIZE && op.how == EDIT_STORE;
+	bool halves = sizeof(ulong) < PTE_SIZE && (op.how == EDIT_STORE || op.how == EDIT_BATCH);
 
 	if (is_pdpt(op.a))
 		return edit_pdpte(op);
@@ -257,6 +272,15 @@ static bool run_paging(void)
 	return true;
 }
 
+/* Nothing of it may show. */
+static void run_hyper(struct op op)
+{
+	static const u8 calls[] = { HC_RELOCATE, HC_LOG_DIRTY, HC_LOG_DIRTY, HC_LOG_READ };
+
+	if (under_umbra() && op.a < NFRAMES && op.how < ARRAY_SIZE(calls))
+		hypercall(calls[op.how], op.how == HYPER_LOG_ON ? 1 : op.how == HYPER_LOG_OFF ? 0 : frame_gpa[op.a] >> 12, 0, 0, 0);
+}
+
 bool run_op(struct op op)
 {
 	counts.done[op.type % NOPS]++;
@@ -279,9 +303,8 @@ bool run_op(struct op op)
 		return run_control(op);
 	case OP_PAGING:
 		return run_paging();
-	case OP_RELOCATE:
-		if (under_umbra() && op.a < NFRAMES)
-			hypercall(HC_RELOCATE, frame_gpa[op.a] >> 12, 0, 0, 0);
+	case OP_HYPER:
+		run_hyper(op);
 		return true;
 	case OP_AUDIT:
 		if (under_umbra() && hypercall(HC_AUDIT, 0, 0, 0, 0))

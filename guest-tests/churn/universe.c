@@ -17,7 +17,7 @@ u32 scratch[NFRAMES];
 static u32 cell_slot[CELLS];
 static u8 frame_of_page[32 * MIB >> 12];
 
-/* Cells from level 1 up.  PSE: both halves of a table, three quarters of a root.  PAE: three slots of the PDPT. */
+/* Cells from level 1 up.  PSE: both halves of a table, two quarters of a root.  PAE: three slots of the PDPT. */
 static const u8 choice[NVAS][5] =
 #if PT_LEVELS == 2
 	{ { 0, 0 }, { 1, 0 }, { 3, 0 }, { 0, 1 }, { 2, 1 }, { 3, 1 }, { 0, 3 }, { 1, 3 }, { 3, 3 }, { 2, 2 }, { 0, 2 }, { 2, 0 } };
@@ -105,8 +105,10 @@ static u64 va_of(const u8 *cell)
 }
 
 /*
- * Indices: three neighbours, for REP STOS, and one far off.  With 1 GiB pages
- * the first two are those of the regions, so that such a page at 0 shows them.
+ * Indices: three neighbours, for REP STOS, and one far off; with 1024 entries
+ * half a table off, where a shadow of half the size has the first one's place.
+ * With 1 GiB pages the first two are those of the regions, so that such a page
+ * at 0 shows them.
  */
 static void choose_slots(u64 region0)
 {
@@ -114,7 +116,7 @@ static void choose_slots(u64 region0)
 
 	for (u32 c = 0; c < 3; c++)
 		cell_slot[c] = first + c;
-	cell_slot[3] = PT_LEVELS == 2 ? 900 : 496;
+	cell_slot[3] = PT_LEVELS == 2 ? first + 512 : 496;
 }
 
 void universe_make(void)
