@@ -2,7 +2,7 @@
 GT := guest-tests
 GT_TESTS := $(shell awk '!/^\#/ && NF { for (i = 2; i < NF; i++) print $$1 "/" $$i }' $(GT)/tests.list)
 GT_ALL := $(foreach t,$(GT_TESTS),$(if $(wildcard $(GT)/$(firstword $(subst /, ,$t)).c),$t))
-GT_C := case cpu fault info mem predict print string tables tag umbra
+GT_C := case cpu fault host info mem predict print string tables tag umbra writers
 GT_CFLAGS := $(FREESTANDING) $(filter-out -Wundef,$(WARN)) -fno-toplevel-reorder -I$(GT)/lib
 GT_32 := -m32 -march=i686 -mregparm=3
 GT_64 := -m64 -mno-red-zone -mcmodel=small

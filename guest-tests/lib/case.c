@@ -264,6 +264,7 @@ static ulong run_one(ulong c, ulong unused)
 static void run_case(const struct test_case *c)
 {
 	now = (typeof(now)){ .c = c, .random = random_start(c->name) };
+	host_reset();
 	tables_reset();
 	cpu_reset();
 	if (PT_LEVELS && cpu.pge)

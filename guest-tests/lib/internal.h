@@ -20,6 +20,7 @@ extern u64 memory_end; /* of the run of RAM at the arena */
 
 void fault_reset(void);
 void mem_reset(void);
+void host_reset(void);
 void cpu_read_features(void);
 void cpu_init(void);
 void cpu_set_defaults(void);
