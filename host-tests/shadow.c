@@ -84,7 +84,7 @@ static u64 random_entry(void)
 	if (sv.paging.cr4 & CR4_PAE)
 		e |= rnd(5) ? 0 : PTE_NX;
 	if (e & PTE_PS && rnd(4)) /* else its low address bits are mostly reserved ones */
-		gfn = 0;
+		gfn = rnd(2) * GROUP;
 	return e | gfn << 12;
 }
 

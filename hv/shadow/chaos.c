@@ -95,7 +95,7 @@ static void switch_policy(struct shadow_vcpu *sv)
 		if (p->role.kind != PAGE_FREE && p->role.kind != PAGE_ZOMBIE && !p->pinned)
 			pool_free(vm, p);
 	}
-	flush_root(sv);
+	flush_root(sv, true);
 	vm->stats.policy_switches++;
 }
 

@@ -53,8 +53,11 @@ void flush_spurious(struct shadow_vcpu *sv, gva_t gva)
 	sv->vm->scoped = false;
 }
 
-/* The root has changed: its own tag if that is still good, else another one, flushed. */
-void flush_root(struct shadow_vcpu *sv)
+/*
+ * The root has changed: its own tag if that is still good, else another one, flushed.  If the
+ * control bits changed that the hardware runs on, no tag is good (APM vol. 2, 15.16).
+ */
+void flush_root(struct shadow_vcpu *sv, bool mode)
 {
 	struct shadow_vm *vm = sv->vm;
 	unsigned n = MIN(MAX(vm->cfg.tags, 1u), SHADOW_TAGS_MAX);
@@ -64,6 +67,8 @@ void flush_root(struct shadow_vcpu *sv)
 		vm->tags[sv->tag].root = 0;
 	vm->owed_all = vm->owed_one = 0;
 	sv->flush = SHADOW_FLUSH_NONE;
+	for (unsigned i = 0; mode && i < n; i++)
+		vm->tags[i].root = 0;
 	for (unsigned i = 0; i < n; i++)
 		if (vm->tags[i].root == sv->root.v) {
 			sv->tag = i;

@@ -209,7 +209,7 @@ bool p2m_may_write(const struct shadow_vm *vm, const struct guest_frame *g)
 {
 	const struct frame *f = &vm->frames[g->frame];
 
-	return g->frame >= FRAME_SCRATCH && !g->rom && f->sharers <= 1 && !f->want && (!vm->log_dirty || g->dirty);
+	return g->frame >= FRAME_SCRATCH && !g->rom && f->sharers <= 1 && !f->want && (!vm->log_dirty || g->dirty == vm->log_epoch);
 }
 
 /* ---- writers ---- */
@@ -242,8 +242,8 @@ void p2m_before_write(struct shadow_vm *vm, gfn_t gfn)
 
 	if (vm->frames[p2m_frame(vm, gfn)].sharers > 1)
 		unshare(vm, g);
-	if (vm->log_dirty && !g->dirty) {
-		g->dirty = true;
+	if (vm->log_dirty && g->dirty != vm->log_epoch) {
+		g->dirty = vm->log_epoch;
 		vm->stats.dirty_marks++;
 	}
 }

@@ -92,7 +92,7 @@ struct guest_frame { /* what is known of a gfn */
 	u32 writes, epoch; /* emulated ones, since the flush that began the epoch */
 	s8 bursts; /* adaptive: > 0 it was worth letting it go out of sync, < 0 it was not */
 	bool rom;
-	bool dirty; /* log-dirty: written since it was read last */
+	u32 dirty; /* == vm->log_epoch: written since it was read last */
 };
 
 struct frame { /* one host frame of the guest's RAM */
@@ -167,6 +167,7 @@ struct shadow_vm {
 	u32 spare_first, nspare;
 	u64 chaos; /* generator state */
 	bool log_dirty, guest_logs; /* it is on; the guest has used it */
+	u32 log_epoch; /* counts the times that it went on */
 
 	hfn_t pool_base;
 	struct shadow_page *pages; /* by host frame - pool_base */
@@ -396,7 +397,7 @@ bool guess_protect(struct shadow_vm *vm, u32 frame); /* true: no writable leaf i
 /* flush.c */
 void page_owe_flush(struct shadow_vm *vm);
 void flush_note_loss(struct shadow_vm *vm);
-void flush_root(struct shadow_vcpu *sv);
+void flush_root(struct shadow_vcpu *sv, bool mode);
 void flush_spurious(struct shadow_vcpu *sv, gva_t gva);
 
 /* unsync.c: tables that the guest may write unseen until it flushes */

@@ -41,8 +41,7 @@ enum shadow_done remap_log_dirty(struct shadow_vm *vm, bool on)
 		return SHADOW_DONE;
 	}
 	if (!vm->log_dirty)
-		for (u64 gfn = 0; gfn < vm->max_gfn; gfn++)
-			vm->gfns[gfn].dirty = false;
+		vm->log_epoch++;
 	else if (!vm->log_until)
 		return SHADOW_DONE;
 	vm->log_dirty = true;
@@ -73,13 +72,13 @@ enum shadow_done shadow_log_read(struct shadow_vcpu *sv, gfn_t gfn, u32 *bits)
 	for (unsigned i = 0; i < LOG_FRAMES; i++) {
 		struct guest_frame *g = p2m_gfn(vm, mk_gfn(gfn.v + i));
 
-		if (!g->dirty || g == &vm->nowhere)
+		if (g->dirty != vm->log_epoch || g == &vm->nowhere)
 			continue;
 		*bits |= BIT(i);
 		done &= is_settled(vm, mk_gfn(gfn.v + i)) && rmap_protect(vm, g->frame);
 	}
 	for (unsigned i = 0; done && i < LOG_FRAMES; i++)
-		p2m_gfn(vm, mk_gfn(gfn.v + i))->dirty = false;
+		p2m_gfn(vm, mk_gfn(gfn.v + i))->dirty = 0;
 	return done ? SHADOW_DONE : SHADOW_MORE;
 }
 

@@ -12,7 +12,8 @@
  */
 #include "private.h"
 
-#define SCAN_PIECE 8u /* pages */
+#define SCAN_ENTRIES 4096u /* in one piece */
+#define SCAN_PAGES 512u /* free ones are passed by at little cost */
 #define PIECES_MAX 2u /* at one exit */
 
 static bool has_chain(const struct shadow_vm *vm, const struct frame *f)
@@ -150,10 +151,14 @@ static void want_done(struct shadow_vm *vm, unsigned i)
 
 static void piece(struct shadow_vm *vm)
 {
+	u64 begun = vm->work;
+
 	if (vm->pieces++ >= PIECES_MAX) /* enough for one exit */
 		return;
-	for (unsigned n = 0; n < SCAN_PIECE; n++)
+	for (unsigned n = 0; n < SCAN_PAGES && vm->work - begun < SCAN_ENTRIES; n++) {
+		work(vm, 1);
 		scan_page(vm, &vm->pages[vm->scanned++ % vm->cfg.pool]);
+	}
 	for (unsigned i = 0; i < vm->nwants;)
 		if (vm->scanned >= vm->wants[i].until)
 			want_done(vm, i);

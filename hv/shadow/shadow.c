@@ -112,7 +112,7 @@ void shadow_update(struct shadow_vcpu *sv, enum shadow_change what)
 		;
 	sv->mode = mode_of(sv);
 	sv->mode->set_root(sv);
-	flush_root(sv);
+	flush_root(sv, what == SHADOW_MODE);
 	sv->hw_long = sv->mode->shadow_levels >= 4;
 	sv->hw_cr4 = (sv->mode->shadow_levels == 2 ? 0 : CR4_PAE) | (sv->mode->shadow_levels == 5 ? CR4_LA57 : 0) |
 		     (paged ? sv->paging.cr4 & (CR4_SMEP | CR4_SMAP) : 0);

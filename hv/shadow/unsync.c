@@ -30,7 +30,7 @@
 
 bool unsync_init(struct shadow_vm *vm)
 {
-	vm->unsync_limit = MIN(vm->cfg.oos, vm->cfg.pool);
+	vm->unsync_limit = MIN(MIN(vm->cfg.oos, vm->cfg.pool), vm->max_gfn);
 	vm->patience = PATIENCE_MAX;
 	if (!vm->unsync_limit || (vm->cfg.policy < POLICY_OOS && !vm->cfg.chaos))
 		return true;
