@@ -6,7 +6,7 @@
 #include "bench.h"
 
 #define FAR (64 * MIB) /* frames beyond the identity map: mem=128 */
-#define FULL 8192u
+#define FULL 16384u
 
 static void need_far(u32 mib)
 {
@@ -24,7 +24,7 @@ static void fill(const char *name, u32 n, u64 stride, u32 frames, bool write)
 {
 	u64 left = frames_left() * PAGE_SIZE, root = current_root();
 
-	need_far(32);
+	need_far(64);
 	begin();
 	for (u32 i = 0; i < n; i++) {
 		map_at(root, WINDOW + i * stride, FAR + i % frames * PAGE_SIZE, USED, 1);
@@ -48,7 +48,7 @@ CASE(chain)
 {
 	u64 f = new_frame();
 
-	for (u32 i = 0; i < FULL; i++) {
+	for (u32 i = 0; i < 8192; i++) {
 		map_page(WINDOW + i * PAGE_SIZE, f, USED);
 		at8(WINDOW + i * PAGE_SIZE) = 0;
 	}
@@ -57,7 +57,7 @@ CASE(chain)
 	check_fault(peek8(WINDOW + 0x20000000, NULL), PF(0, WINDOW + 0x20000000));
 	set_entry((pte_t *)(ulong)f, f | USED);
 	check_fault(peek8(WINDOW + 0x20000000, NULL), NO_FAULT);
-	end("chain", FULL);
+	end("chain", 1);
 }
 
 /* ---- large pages ------------------------------------------------------------------ */
@@ -111,68 +111,64 @@ CASE(large)
 /* ---- more shadow pages than any guest table asks for ------------------------------------ */
 
 #define WIDE_TABLES 120u
+#define WIDE (WIDE_TABLES * 512)
 #define NOWHERE BIT(31) /* holes: what is read there does not matter */
 #define REVOKED 64u
+#define SEARCHED 4u /* with wprot=scan each is a search of the whole pool */
 
-static void map_wide(u32 tables)
+static u64 root_now;
+
+static void fill_pool(void)
 {
-	u64 gpa = NOWHERE, root = current_root();
+	u64 gpa = NOWHERE;
 
-	for (u32 t = 0; t < tables; t++)
-		for (u32 i = 0; i < 512; i++, gpa += LARGE_SIZE) {
-			u64 va = WINDOW + (gpa - NOWHERE);
+	for (u32 i = 0; i < WIDE; i++, gpa += LARGE_SIZE) {
+		u64 va = WINDOW + (gpa - NOWHERE);
 
-			map_at(root, va, gpa, USED | PTE_PS, 2);
-			(void)at8(va + LARGE_SIZE - 1); /* the last entry of its shadow: a search goes all the way */
+		map_at(root_now, va, gpa, USED | PTE_PS, 2);
+		(void)at8(va + LARGE_SIZE - 1); /* the last entry of its shadow: a search goes all the way */
+	}
+}
+
+/* Frames that the guest has written lately become tables; mapped once, or twice and so found by no guess. */
+static void revoke(u64 va, u32 n, bool twice)
+{
+	for (u32 i = 0; i < n; i++, va += LARGE_SIZE) {
+		pte_t *e = make_entry_in(root_now, va, 1);
+		u64 table = (ulong)e & ~(PAGE_SIZE - 1), second = WINDOW - PAGE_SIZE;
+
+		if (twice) {
+			map_at(root_now, second, table, USED, 1);
+			invlpg(second);
+			at8(second) = 0;
 		}
-}
-
-static void need_wide(void)
-{
-	if (PT_LEVELS < 4)
-		skip("the address space is too small");
-}
-
-static void wide(const char *name, void (*work)(void))
-{
-	need_wide();
-	map_wide(WIDE_TABLES);
-	begin();
-	work();
-	end(name, REVOKED);
-}
-
-/* Frames that the guest has written lately become tables. */
-static void revoke(void)
-{
-	u64 root = current_root(), va = WINDOW - REVOKED * LARGE_SIZE;
-
-	for (u32 i = 0; i < REVOKED; i++, va += LARGE_SIZE) {
-		set_entry(make_entry_in(root, va, 1), FAR | USED); /* a new frame, zeroed just now */
+		set_entry(e, FAR | USED);
 		(void)at8(va);
 	}
 }
 
 static void reload(void)
 {
-	u64 root = current_root(), other = new_space();
+	u64 other = new_space();
 
 	for (u32 i = 0; i < REVOKED; i++)
-		use_space(i & 1 ? root : other);
+		use_space(i & 1 ? root_now : other);
 }
 
 static void toggle(void)
 {
+	ulong cr4 = read_cr4();
+
 	for (u32 i = 0; i < REVOKED; i++)
-		write_cr4(read_cr4() ^ CR4_PGE);
+		write_cr4(cr4 ^= CR4_PGE);
 }
 
 static void other_types(void)
 {
-	u64 pat;
+	u64 pat = 0;
 
 	if (!cpu.pat)
-		skip("no PAT");
+		return;
 	rdmsr(MSR_PAT, &pat);
 	for (u32 i = 0; i < REVOKED; i++)
 		wrmsr(MSR_PAT, i & 1 ? pat : pat ^ 0x0200000000000000ull);
@@ -182,22 +178,40 @@ static void relocate(void)
 {
 	u64 f = new_frame();
 
-	for (u32 i = 0; i < REVOKED; i++) {
+	for (u32 i = 0; i < SEARCHED; i++) {
 		*mem32(f) = i;
 		hypercall(HC_RELOCATE, (u32)(f >> 12), 0, 0, 0);
 	}
 }
 
-CASE(wide_fill)
+/* With a full pool, whatever might take time in proportion to it. */
+CASE(wide)
 {
-	need_wide();
-	begin();
-	map_wide(WIDE_TABLES);
-	end("wide-fill", WIDE_TABLES * 512);
-}
+	u64 va = WINDOW - 128 * LARGE_SIZE;
 
-CASE(wide_revoke) { wide("wide-revoke", revoke); }
-CASE(wide_reload) { wide("wide-reload", reload); }
-CASE(wide_toggle) { wide("wide-toggle", toggle); }
-CASE(wide_types) { wide("wide-types", other_types); }
-CASE(wide_relocate) { wide("wide-relocate", relocate); }
+	if (PT_LEVELS < 4)
+		skip("the address space is too small");
+	root_now = current_root();
+	begin();
+	fill_pool();
+	end("wide-fill", WIDE);
+	begin();
+	revoke(va, REVOKED, false);
+	end("wide-revoke", REVOKED);
+	begin();
+	revoke(va + REVOKED * LARGE_SIZE, SEARCHED, true);
+	end("wide-revoke-twice", SEARCHED);
+	begin();
+	relocate();
+	end("wide-relocate", SEARCHED);
+	begin();
+	reload();
+	end("wide-reload", REVOKED);
+	begin();
+	toggle();
+	end("wide-toggle", REVOKED);
+	begin();
+	other_types();
+	end("wide-types", REVOKED);
+	check_eq(*mem32(pte_gpa(*entry(va, 2))) & PTE_P, PTE_P);
+}

@@ -67,7 +67,7 @@ static void mark_one(void *ctx, const char *name, u64 value)
 	if (ends(name, "_peak") || ends(name, "_max"))
 		change = value;
 	if (change)
-		printk(" %s=%lu", name, change);
+		printk(" %s=%ld", name, (s64)change); /* what is in use may have shrunk */
 }
 
 static void mark(struct vm *vm, u32 n)
