@@ -342,6 +342,7 @@ static bool fill(struct shadow_vcpu *sv, gva_t gva, const struct walk *w, unsign
 	struct leaf l = { w->gfn, w->access, ctl_of(&sv->paging), w->memtype, w->dirty, false, how };
 
 	vm->stamp++;
+	vm->fault_gva = gva;
 	for (unsigned level = SHADOW_LEVELS; level > 1; level--) {
 		if (!pool_ready(vm, p))
 			return false;
