@@ -108,6 +108,11 @@ static u32 batch(struct vcpu *v, gpa_t at, u32 n)
 	return done;
 }
 
+static u32 colour(struct vm *vm, gfn_t gfn)
+{
+	return p2m_lookup(vm->mem, gfn).hfn.v & 63;
+}
+
 /* What is done to the guest's memory; false as in finish(). */
 static bool memory_call(struct vcpu *v, u32 *result)
 {
@@ -128,7 +133,7 @@ static bool memory_call(struct vcpu *v, u32 *result)
 	case HC_SHARE:
 		return finish(shadow_share(&v->mmu, mk_gfn(a), mk_gfn(b)), 1, result);
 	case HC_FRAME_INFO:
-		*result = shadow_frame_info(&v->mmu, mk_gfn(a));
+		*result = shadow_frame_info(&v->mmu, mk_gfn(a)) | colour(v->vm, mk_gfn(a)) << HC_FRAME_COLOUR_SHIFT;
 		return true;
 	case HC_BATCH:
 		*result = batch(v, mk_gpa(a), b);
