@@ -10,7 +10,7 @@
 
 static void need_far(u32 mib)
 {
-	if (under_umbra() && hypercall(HC_FRAME_INFO, (u32)((FAR + mib * MIB) >> 12) - 1, 0, 0, 0) == 0)
+	if (under_umbra() && !(hypercall(HC_FRAME_INFO, (u32)((FAR + mib * MIB) >> 12) - 1, 0, 0, 0) & HC_FRAME_PRESENT))
 		skip("the guest has too little memory");
 }
 
