@@ -57,16 +57,16 @@ static void no_init(u64 where)
 	base = where;
 }
 
-/* All memory in a row; a kernel has used more of it than these tables. */
+/* All memory in a row, and a kernel has used more of it than these tables. */
 static void linear_init(u64 where)
 {
+	u64 used = arena_start + 8 * MIB, end = used + 4 * MIB;
+
 	base = where;
-	for (u32 i = 0; i < TABLES; i++)
-		map_page(base + table[i], table[i], RW | PTE_A | PTE_D);
-	for (u64 gpa = arena_start + 8 * MIB; gpa < arena_start + 12 * MIB; gpa += PAGE_SIZE) {
+	for (u64 gpa = table[0]; gpa < end; gpa += PAGE_SIZE)
 		map_page(base + gpa, gpa, RW | PTE_A | PTE_D);
+	for (u64 gpa = used; gpa < end; gpa += PAGE_SIZE)
 		at8(base + gpa) = 0;
-	}
 }
 
 static u64 linear_at(u32 i)
