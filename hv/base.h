@@ -53,6 +53,7 @@ void idt_tick(bool on); /* the periodic interrupt that brings a hanging guest ba
 void idt_reset_pic(void); /* masked, nothing in service */
 /* Takes an interrupt that waits from its controller, in a guest's name: the vector, or -1. */
 int idt_take(void);
+bool idt_rdmsr(u32 msr, u64 *value); /* false: the processor has none such */
 u64 idt_ticks(void);
 
 /* ---- clock.c ---- */

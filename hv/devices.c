@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's machine: a 16550 that is always ready to send and never has
- * anything to read, the debug-exit port, port 0xe9.  All else is an empty bus,
+ * The guest's machine: a 16550 that is always ready to send and has nothing to
+ * read but what it sends itself in loopback, the debug-exit port, port 0xe9.  All else is an empty bus,
  * or with devices=pass the machine's own (passthrough.c).
  */
 #include "abi.h"
@@ -13,15 +13,31 @@
 #define LCR_DLAB 0x80
 #define IIR_NONE 1
 #define LSR_EMPTY 0x60 /* THR empty, transmitter empty */
+#define LSR_DATA 1
+#define MCR_LOOP 0x10
 #define MSR_READY 0xb0 /* CTS, DSR, DCD */
 
-static u8 uart_in(const struct vm_uart *u, unsigned reg)
+/* In loopback RTS is CTS, DTR is DSR, OUT1 is RI, OUT2 is DCD. */
+static u8 modem_status(const struct vm_uart *u)
+{
+	if (!(u->mcr & MCR_LOOP))
+		return MSR_READY;
+	return (u->mcr & 2) << 3 | (u->mcr & 1) << 5 | (u->mcr & 0xc) << 4;
+}
+
+static u8 receive(struct vm_uart *u)
+{
+	u->received = false;
+	return u->data;
+}
+
+static u8 uart_in(struct vm_uart *u, unsigned reg)
 {
 	bool dlab = u->lcr & LCR_DLAB;
 
 	switch (reg) {
 	case 0:
-		return dlab ? u->divisor : 0;
+		return dlab ? u->divisor : receive(u);
 	case 1:
 		return dlab ? u->divisor >> 8 : u->ier;
 	case 2:
@@ -31,9 +47,9 @@ static u8 uart_in(const struct vm_uart *u, unsigned reg)
 	case 4:
 		return u->mcr;
 	case 5:
-		return LSR_EMPTY;
+		return LSR_EMPTY | (u->received ? LSR_DATA : 0);
 	case 6:
-		return MSR_READY;
+		return modem_status(u);
 	}
 	return u->scratch;
 }
@@ -47,6 +63,8 @@ static void uart_out(struct vm *vm, unsigned reg, u8 value)
 	case 0:
 		if (dlab)
 			u->divisor = (u->divisor & 0xff00) | value;
+		else if (u->mcr & MCR_LOOP)
+			u->data = value, u->received = true;
 		else
 			output_byte(vm, value);
 		break;

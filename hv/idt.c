@@ -89,6 +89,22 @@ u64 idt_ticks(void)
 	return ticks;
 }
 
+extern const u8 idt_rdmsr_at[], idt_rdmsr_refused[];
+
+bool idt_rdmsr(u32 msr, u64 *value)
+{
+	u32 low = 0, high = 0, good = 0;
+
+	__asm__ volatile(".globl idt_rdmsr_at, idt_rdmsr_refused\n"
+			 "idt_rdmsr_at: rdmsr\n mov $1, %2\n"
+			 "idt_rdmsr_refused:"
+			 : "+a"(low), "+d"(high), "+r"(good)
+			 : "c"(msr)
+			 : "memory");
+	*value = low | (u64)high << 32;
+	return good;
+}
+
 static void pic_interrupt(unsigned irq)
 {
 	u16 pic = irq < 8 ? PIC1 : PIC2;
@@ -115,6 +131,10 @@ void trap_handler(struct trap_frame *f)
 {
 	if (f->vector == VEC_DB || f->vector == VEC_NMI)
 		return;
+	if (f->vector == VEC_GP && f->rip == (u64)idt_rdmsr_at) {
+		f->rip = (u64)idt_rdmsr_refused;
+		return;
+	}
 	if (f->vector < PIC_VECTORS)
 		panic_trap(f);
 	if (f->vector < PIC_VECTORS + 16)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The MSRs that a guest has.  What the back end switches with the guest it
- * keeps (vendor->get_msr); what concerns paging ends in cr.c; all else is #GP.
+ * keeps (vendor->get_msr); what concerns paging ends in cr.c; all else is #GP,
+ * but for a guest that has the machine: it reads what the processor has, and
+ * what it writes there vanishes.
  * The time-stamp counter is the host's and cannot be written.
  */
+#include "base.h"
 #include "cpu.h"
 #include "exit.h"
 
@@ -110,7 +113,9 @@ bool msr_read(struct vcpu *v, u32 msr, u64 *value)
 {
 	const struct msr *m = find(msr);
 
-	return m ? m->read(v, value) : vendor->get_msr(v, msr, value);
+	if (m)
+		return m->read(v, value);
+	return vendor->get_msr(v, msr, value) || (vm_owns_machine(v->vm) && idt_rdmsr(msr, value));
 }
 
 static bool is_canonical(const struct vcpu *v, u64 address)
@@ -129,5 +134,5 @@ bool msr_write(struct vcpu *v, u32 msr, u64 value)
 	for (unsigned i = 0; i < ARRAY_SIZE(holds_address); i++)
 		if (msr == holds_address[i] && !is_canonical(v, value))
 			return false;
-	return vendor->set_msr(v, msr, value);
+	return vendor->set_msr(v, msr, value) || (vm_owns_machine(v->vm) && idt_rdmsr(msr, &value));
 }

@@ -22,7 +22,8 @@ struct vm_options { /* per VM: hv's command line, overridden by the module's own
 };
 
 struct vm_uart { /* devices.c */
-	u8 ier, fcr, lcr, mcr, scratch;
+	u8 ier, fcr, lcr, mcr, scratch, data;
+	bool received; /* data is there */
 	u16 divisor;
 };
 
