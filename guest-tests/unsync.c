@@ -70,6 +70,40 @@ CASE(changed_flushed_and_changed_back)
 	}
 }
 
+/* Neighbours of what is touched may be taken along, but what they were then counts for no longer than until the flush. */
+CASE(neighbours_changed_back)
+{
+	u64 a = tagged(1), b = tagged(2);
+	pte_t *e = map_page(AT(0, 0), a, FLAGS);
+
+	for (u32 i = 0; i < PT_ENTRIES; i++)
+		set_entry(e + i, a | FLAGS);
+	for (u32 i = 0; i < PT_ENTRIES - 20; i += PT_ENTRIES / 8 + 1) {
+		flush();
+		set_entry(e + i + 16, a | FLAGS); /* the table is written: it may lag from here on */
+		for (u32 n = 1; n < 8; n++)
+			set_entry(e + i + n, n & 1 ? b | FLAGS : 0);
+		check_eq(tag_at(AT(0, i)), 1);
+		for (u32 n = 1; n < 8; n++)
+			set_entry(e + i + n, a | FLAGS);
+		flush();
+		for (u32 n = 1; n < 8; n++)
+			check_eq(tag_at(AT(0, i + n)), 1);
+		for (u32 n = 1; n < 8; n++)
+			set_entry(e + i + n, n & 1 ? b | FLAGS : 0);
+		check_eq(tag_at(AT(0, i + 16)), 1);
+		for (u32 n = 1; n < 8; n++)
+			set_entry(e + i + n, b | FLAGS);
+		for (u32 n = 1; n < 8; n++) {
+			invlpg(AT(0, i + n));
+			check_eq(tag_at(AT(0, i + n)), 2);
+			set_entry(e + i + n, a | FLAGS);
+			invlpg(AT(0, i + n));
+			check_eq(tag_at(AT(0, i + n)), 1);
+		}
+	}
+}
+
 /* One table below two directories entries with different rights: what one path has seen the other must see too. */
 CASE(changed_back_under_two_rights)
 {
