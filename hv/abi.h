@@ -34,7 +34,7 @@
 		     did; of counters named _peak and _max the value */
 #define HC_RELOCATE 8 /* EBX = gfn: moved to another host frame; EAX = 1, or 0 if it is a hole */
 #define HC_BATCH 9 /* EBX = gpa of struct hc_batch[], ECX = how many (<= HC_BATCH_MAX); CPL 0 only.  EAX = how many
-		      were applied: it ends at the first that names no entry in RAM. */
+		      were applied: it ends at the first that names no entry in RAM; more than HC_BATCH_MAX: none. */
 #define HC_LOG_DIRTY 10 /* EBX = 1 on, 0 off: EAX = 0.  When it goes on, all frames count as clean. */
 #define HC_LOG_READ 11 /* EBX = gfn: EAX = bit i: gfn + i was written since it was clean, i < 16; they are clean again */
 #define HC_ROM 12 /* EBX = gfn, ECX = 1: writes to it vanish from now on, 0: RAM again.  EAX = 1, or 0 for a hole */

@@ -19,9 +19,59 @@ static void note_progress(struct vcpu *v)
 	memcpy(p->regs, v->regs, sizeof(p->regs));
 }
 
+static bool read_table(struct vcpu *v, enum seg table, u32 offset, u8 *buf, size_t len)
+{
+	const struct shadow_access acc = { .implicit = true };
+	struct shadow_fault fault;
+	struct segment s;
+
+	vendor->get_seg(v, table, &s);
+	return shadow_read(&v->mmu, mk_gva(s.base + offset), buf, len, &acc, &fault);
+}
+
+/* Where the handler of the event in delivery begins; false: its delivery will fault before it gets there. */
+static bool handler_of(struct vcpu *v, gva_t *gva)
+{
+	bool is_long = vcpu_is_long(v);
+	u8 gate[16] = { 0 }, d[8];
+	u16 selector;
+	u32 high;
+
+	if (!read_table(v, SEG_IDTR, v->exit.vectoring.vector * (is_long ? 16 : 8), gate, is_long ? 16 : 8))
+		return false;
+	memcpy(&high, gate + 8, sizeof(high));
+	selector = gate[2] | gate[3] << 8;
+	gva->v = gate[0] | gate[1] << 8 | gate[6] << 16 | (u64)gate[7] << 24 | (u64)high << 32;
+	if (is_long)
+		return access_canonical(v, gva->v);
+	if (!read_table(v, selector & 4 ? SEG_LDTR : SEG_GDTR, selector & ~7u, d, sizeof(d)))
+		return false;
+	gva->v = (u32)(gva->v + (d[2] | d[3] << 8 | d[4] << 16 | (u32)d[7] << 24));
+	return true;
+}
+
+/* INT n runs again from RIP: its own page must let it be fetched.  (Not modelled: its handler in the same page.) */
+static bool runs_again_from(struct vcpu *v, gva_t gva)
+{
+	struct segment cs;
+	u64 rip;
+
+	if (v->exit.vectoring.type != EVENT_SOFT_INT && v->exit.vectoring.type != EVENT_SOFT_EXCEPTION)
+		return false;
+	vendor->get_seg(v, SEG_CS, &cs);
+	rip = v->rip + (vcpu_is_long(v) ? 0 : cs.base);
+	return gva.v / PAGE_SIZE == rip / PAGE_SIZE || gva.v / PAGE_SIZE == (rip + 1) / PAGE_SIZE;
+}
+
+/* A delivery cannot be stepped: what it was lent ends when the handler is fetched. */
 static void step_over(struct vcpu *v, const struct shadow_access *acc)
 {
+	gva_t handler;
+
 	v->step = shadow_step_over(&v->mmu, v->exit.gva, acc);
+	if (v->step && v->exit.vectoring.valid && handler_of(v, &handler) && !runs_again_from(v, handler) &&
+	    shadow_trap_fetch(&v->mmu, handler))
+		v->step = false;
 }
 
 static void commit(struct vcpu *v, const struct access *a, bool retired)

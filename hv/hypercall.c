@@ -100,7 +100,7 @@ static u32 batch(struct vcpu *v, gpa_t at, u32 n)
 
 	if (vendor->cpl(v))
 		return HC_ENOSYS;
-	for (done = 0; done < MIN(n, HC_BATCH_MAX); done++) {
+	for (done = 0; done < n && n <= HC_BATCH_MAX; done++) {
 		guestmem_read(v->vm->mem, mk_gpa(at.v + done * sizeof(e)), &e, sizeof(e));
 		if (!shadow_batch_write(&v->mmu, mk_gpa(e.table), e.index, e.value))
 			break;

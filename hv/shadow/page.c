@@ -189,3 +189,9 @@ void page_write_protect(struct shadow_vm *vm, u32 link)
 	vm->stats.wprot_hits++;
 	page_owe_flush(vm);
 }
+
+void page_forbid_fetch(struct shadow_vm *vm, struct shadow_page *p, unsigned i)
+{
+	write_entry(vm, p, i, mk_spte(page_read(vm, p, i).v | PTE_NX));
+	page_owe_flush(vm);
+}

@@ -207,7 +207,7 @@ struct shadow_vm {
 	unsigned nopen;
 	gfn_t scratch[OPEN_MAX]; /* holes and ROM that take writes into a scratch frame */
 	unsigned nscratch;
-	gva_t lent[OPEN_MAX]; /* leaves with more rights than they may keep */
+	gva_t lent[OPEN_MAX + 1]; /* leaves with more rights than they may keep */
 	unsigned nlent;
 
 	gfn_t *unsync; /* tables out of sync */
@@ -349,6 +349,7 @@ void page_clear(struct shadow_vm *vm, struct shadow_page *p, unsigned i);
 void page_clear_all(struct shadow_vm *vm, struct shadow_page *p);
 void page_unlink(struct shadow_vm *vm, struct shadow_page *p); /* every entry that points to p is cleared */
 void page_write_protect(struct shadow_vm *vm, u32 link);
+void page_forbid_fetch(struct shadow_vm *vm, struct shadow_page *p, unsigned i);
 static inline u32 page_link(const struct shadow_vm *vm, const struct shadow_page *p, unsigned i)
 {
 	return pool_number(vm, p) * vm->entries + i + 1;

@@ -363,7 +363,7 @@ static bool open_one(struct shadow_vcpu *sv, const struct step *s, bool *once)
 		*once |= !lasting;
 		lend_once = !lasting;
 	}
-	if (s->acc.write)
+	if (s->acc.write && kind == P2M_RAM)
 		p2m_before_write(vm, w.gfn);
 	if (how & FILL_OPEN || lend_once)
 		vm->lent[vm->nlent++] = s->gva;
@@ -387,6 +387,25 @@ bool shadow_step_over(struct shadow_vcpu *sv, gva_t gva, const struct shadow_acc
 			return false; /* the same fault comes again */
 		}
 	return once;
+}
+
+/*
+ * What was granted for the delivery of an event must be gone when its handler begins, and nothing
+ * single-steps a delivery on SVM: the first fetch of the handler exits.
+ */
+bool shadow_trap_fetch(struct shadow_vcpu *sv, gva_t gva)
+{
+	struct shadow_vm *vm = sv->vm;
+	unsigned i;
+	struct shadow_page *p = sv->mode->leaf_at(sv, gva, &i);
+
+	if (!p)
+		return true; /* it exits as it is */
+	if (sv->mode->shadow_levels == 2)
+		return false; /* no NX */
+	page_forbid_fetch(vm, p, i);
+	vm->lent[vm->nlent++] = gva;
+	return true;
 }
 
 bool shadow_is_open(const struct shadow_vcpu *sv)

@@ -170,6 +170,8 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
  */
 bool shadow_step_over(struct shadow_vcpu *sv, gva_t gva, const struct shadow_access *acc);
 void shadow_close(struct shadow_vcpu *sv);
+/* After shadow_step_over() for an event delivery: the next fetch at gva exits.  False: not with these tables. */
+bool shadow_trap_fetch(struct shadow_vcpu *sv, gva_t gva);
 bool shadow_is_open(const struct shadow_vcpu *sv);
 
 /*
