@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One frame mapped at more places than a reverse map keeps a short list of:
+ * write protection, and its end, must reach each of them.
+ */
+#include "test.h"
+
+#define MAPPINGS 700
+#define ALL (PTE_P | PTE_W | PTE_U)
+
+static u64 alias(u32 i)
+{
+	return WINDOW + i * PAGE_SIZE;
+}
+
+static void map_all(u64 frame)
+{
+	for (u32 i = 0; i < MAPPINGS; i++)
+		map_page(alias(i), frame, ALL);
+}
+
+/* All are written through, then the frame becomes a table: an entry written through any of them is seen. */
+CASE(table_with_many_mappings)
+{
+	u64 frame = new_table(), a = tagged(1), b = tagged(2), va = WINDOW + 8 * LARGE_SIZE;
+
+	need_paging();
+	map_all(frame);
+	for (u32 i = 0; i < MAPPINGS; i++)
+		check_fault(poke32(alias(i) + 0x800, 0), NO_FAULT);
+	link_table(current_root(), va, 2, frame);
+	for (u32 i = 0; i < MAPPINGS; i += i < 20 || i > MAPPINGS - 20 ? 1 : 7) {
+		u64 at = va + (i & 63) * PAGE_SIZE;
+
+		check_fault(poke_entry(alias(i) + (i & 63) * PTE_SIZE, (i & 64 ? b : a) | ALL), NO_FAULT);
+		invlpg(at);
+		check_eq(tag_at(at), i & 64 ? 2 : 1);
+		check_fault(poke_entry(alias(i) + (i & 63) * PTE_SIZE, 0), NO_FAULT);
+		invlpg(at);
+		check_fault(peek32(at, NULL), PF(0, at));
+	}
+	check_eq(hypercall(HC_AUDIT, 0, 0, 0, 0) == 0 || !under_umbra(), 1);
+}
+
+/* The same frame as data again, moved by the host, shared by two tables. */
+CASE(frame_with_many_mappings)
+{
+	u64 frame = tagged(1), other = tagged(2);
+	pte_t *e;
+
+	need_paging();
+	map_all(frame);
+	for (u32 i = 0; i < MAPPINGS; i++)
+		check_fault(poke32(alias(i) + 0x900, i), NO_FAULT);
+	hypercall(HC_RELOCATE, frame >> 12, 0, 0, 0);
+	for (u32 i = 0; i < MAPPINGS; i++) {
+		u32 v = 0;
+
+		check_fault(peek32(alias(i) + 0x900, &v), NO_FAULT);
+		if (!check_eq(v, MAPPINGS - 1))
+			break;
+	}
+	for (u32 i = 0; i < MAPPINGS; i += 3) {
+		e = entry(alias(i), 1);
+		set_entry(e, other | ALL);
+		invlpg(alias(i));
+	}
+	check_fault(poke32(alias(1) + TAG_AT, 7), NO_FAULT);
+	for (u32 i = 0; i < MAPPINGS; i++)
+		if (!check_eq(tag_at(alias(i)), i % 3 ? 7 : 2))
+			break;
+}
