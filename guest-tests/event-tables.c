@@ -306,6 +306,7 @@ CASE(structures_on_user_pages)
 		map_page(at + 0x4000, one, RW);
 		put_descriptor(two + 8, true);
 		map_page(at + 0x5000, two, RWU);
+		invlpg(at + 0x5000);
 		load_gdt(at + 0x4000, 2 * PAGE_SIZE - 1);
 		check_fault(try(load_fs, PAGE_SIZE + 8, 0, NULL), PF(PF_P, at + 0x5008));
 		check_fault(try(load_fs, SEL_KDATA, 0, NULL), NO_FAULT);

@@ -144,7 +144,7 @@ struct outcome {
 static u64 pool[8], live[2], plain[2];
 static pte_t *target;
 static ulong before[2][WORDS];
-static struct { u32 count, table[16], index[16]; } seen;
+static struct { u32 count, table[16], index[16]; bool more; } seen; /* more: others changed too */
 static struct predict_state model;
 static struct fault form_caught;
 static bool running;
@@ -328,6 +328,7 @@ static void note_entry(u32 table, u32 i)
 static void find_changed(u32 tables)
 {
 	seen.count = 0;
+	seen.more = false;
 	for (u32 t = 0; t < tables; t++) {
 		const pte_t *a = (const pte_t *)before[t], *b = (const pte_t *)(ulong)plain[t];
 		u32 first = PT_ENTRIES, last = 0;
@@ -340,8 +341,10 @@ static void find_changed(u32 tables)
 					note_entry(t, i);
 				last = i;
 			}
-		if (first < PT_ENTRIES && last - first >= 2)
+		if (first < PT_ENTRIES && last - first >= 2) {
 			note_entry(t, last);
+			seen.more = true;
+		}
 		if (first < PT_ENTRIES)
 			note_entry(t, last + 1);
 	}
@@ -400,6 +403,8 @@ static void run_form(const struct form *f, const struct how *h)
 				words(live[t])[i] = before[t][i];
 	for (u32 i = 0; i < seen.count; i++)
 		invlpg(va_of(i));
+	if (seen.more) /* a processor may have fetched them ahead of use */
+		flush();
 }
 
 static bool wanted(const struct form *f, const struct how *h)
