@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make coverage: hv/shadow/, the decoder and the emulator, as the host tests and the guests reach them.
-# COVER_ROWS= takes the guests' runs from other sets of ci/matrix (svm-tcg only); empty: no guests.
-COVER_ROWS ?= check
+# COVER_ROWS= takes the guests' runs from other sets of ci/matrix (rows of svm-tcg); empty: no guests.
+COVER_ROWS ?= cover
 COVER := -O0 --coverage -Wno-error
 COVER_HOST = $(filter-out -O1 -fsanitize=% -fno-sanitize-recover=% -MMD -MP,$(HOST_CFLAGS)) -fsanitize=address -MMD -MP $(COVER)
 COVER_HV = $(HV_CFLAGS) $(COVER) -fprofile-info-section
