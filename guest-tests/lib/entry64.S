@@ -52,19 +52,7 @@ mode_entry: /* identity map of the first 32 MiB in 2 MiB pages; start() builds t
 	hlt
 
 	.text
-	.balign 16
-	.globl vectors
-vectors: /* 16 bytes each; CPU pushed an error code for 8 10-14 17 21 29 30 */
-	i = 0
-	.rept 256
-	.balign 16
-	.if !(i == 8 || (i >= 10 && i <= 14) || i == 17 || i == 21 || i == 29 || i == 30)
-	push $0
-	.endif
-	push $i
-	jmp common
-	i = i + 1
-	.endr
+#include "vectors.inc"
 
 common:	push %rax
 	push %rcx

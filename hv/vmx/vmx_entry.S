@@ -6,36 +6,20 @@
  * VMCS.  The processor comes back at vmx_exit_point with HOST_RSP as written
  * here, or falls through the entry instruction if it refuses the controls.
  */
+#include "guest_regs.inc"
+
 	.set HOST_RSP, 0x6c14
 
 	.text
 	.globl vmx_enter, vmx_exit_point
 vmx_enter:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	host_regs_push
 	push %rdi
 	mov $HOST_RSP, %eax
 	vmwrite %rsp, %rax
 	test %sil, %sil
 	mov 0*8(%rdi), %rax
-	mov 1*8(%rdi), %rcx
-	mov 2*8(%rdi), %rdx
-	mov 3*8(%rdi), %rbx
-	mov 5*8(%rdi), %rbp
-	mov 6*8(%rdi), %rsi
-	mov 8*8(%rdi), %r8
-	mov 9*8(%rdi), %r9
-	mov 10*8(%rdi), %r10
-	mov 11*8(%rdi), %r11
-	mov 12*8(%rdi), %r12
-	mov 13*8(%rdi), %r13
-	mov 14*8(%rdi), %r14
-	mov 15*8(%rdi), %r15
-	mov 7*8(%rdi), %rdi
+	guest_regs_load
 	jnz 1f
 	vmlaunch
 	jmp 2f
@@ -47,29 +31,10 @@ vmx_exit_point:
 	push %rdi
 	mov 8(%rsp), %rdi /* regs */
 	mov %rax, 0*8(%rdi)
-	mov %rcx, 1*8(%rdi)
-	mov %rdx, 2*8(%rdi)
-	mov %rbx, 3*8(%rdi)
-	mov %rbp, 5*8(%rdi)
-	mov %rsi, 6*8(%rdi)
-	mov %r8, 8*8(%rdi)
-	mov %r9, 9*8(%rdi)
-	mov %r10, 10*8(%rdi)
-	mov %r11, 11*8(%rdi)
-	mov %r12, 12*8(%rdi)
-	mov %r13, 13*8(%rdi)
-	mov %r14, 14*8(%rdi)
-	mov %r15, 15*8(%rdi)
-	pop %rax
-	mov %rax, 7*8(%rdi)
+	guest_regs_save
 	xor %eax, %eax
 3:	pop %rdi
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	host_regs_pop
 	ret
 
 	.section .note.GNU-stack, "", @progbits
