@@ -136,6 +136,13 @@ CASE(power_off)
 	outw(0xb004, 0x2000);
 }
 
+/* As a kernel does that knows nothing of TAP. */
+CASE(power_off_without_tap)
+{
+	outw(0x604, 0x2000);
+	outw(0xb004, 0x2000);
+}
+
 /* What hv itself stands on: address line 20, and the interrupts of the next guests. */
 CASE(leaves_a_mess)
 {
