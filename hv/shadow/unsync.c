@@ -16,22 +16,24 @@
  * sync and only its changes are followed.
  *
  * adaptive: a table goes out of sync at the write after `patience` emulated
- * ones without a flush.  Each resync tells what that was worth: several changes
- * are a burst, one or none is not.  A table with a history goes by that; the
+ * ones without a flush.  What an epoch (from flush to flush) brought is counted, by
+ * the resync that ends it or by the writes that were emulated: several changes
+ * are worth going out of sync, one is not.  A table with a history goes by that; the
  * others by what the last tables of the guest did.  docs/adaptive.md has the
  * costs behind it.
  */
 #include "private.h"
 
 #define PATIENCE_MAX 3u
-#define BURST 4u /* changes found by one resync that were worth it */
+#define CONFIDENCE 8 /* epochs that a burst is remembered for */
+#define BURST 2u /* changes in one epoch that are worth a resync: one exit for all of them */
 #define TRIM_TO 64u /* tables that one exit may resynchronise */
 #define TRIM_PIECE 16u
 
 bool unsync_init(struct shadow_vm *vm)
 {
 	vm->unsync_limit = MIN(MIN(vm->cfg.oos, vm->cfg.pool), vm->max_gfn);
-	vm->patience = PATIENCE_MAX;
+	vm->patience = 1;
 	if (!vm->unsync_limit || (vm->cfg.policy < POLICY_OOS && !vm->cfg.chaos))
 		return true;
 	vm->unsync = vm_alloc(vm, vm->unsync_limit * sizeof(*vm->unsync));
@@ -56,30 +58,36 @@ static u32 recent_writes(const struct shadow_vm *vm, const struct guest_frame *f
 	return f->epoch == vm->epoch ? f->writes : 0;
 }
 
+/*
+ * An epoch that was emulated tells how many writes there were.  A resync sees how many
+ * entries differ, which may be fewer: one or none is weak evidence.
+ */
+static void learn(struct shadow_vm *vm, struct guest_frame *f, u32 changes, bool exact)
+{
+	if (changes >= BURST) {
+		f->bursts = CONFIDENCE;
+		vm->patience -= vm->patience > 0;
+	} else {
+		f->bursts = exact ? -1 : MAX(f->bursts - 1, -1);
+		vm->patience += vm->patience < PATIENCE_MAX;
+	}
+}
+
 void unsync_note_write(struct shadow_vm *vm, gfn_t gfn)
 {
 	struct guest_frame *f = p2m_gfn(vm, gfn);
 
+	if (f->epoch != vm->epoch && f->writes)
+		learn(vm, f, f->writes, true);
 	f->writes = recent_writes(vm, f) + 1;
 	f->epoch = vm->epoch;
 }
 
 static bool has_patience(const struct shadow_vm *vm, const struct guest_frame *f)
 {
-	u32 limit = f->bursts > 0 ? 0 : f->bursts < 0 ? 2 * PATIENCE_MAX : vm->patience;
+	u32 limit = f->bursts > 0 ? 0 : f->bursts < 0 ? PATIENCE_MAX : vm->patience;
 
 	return vm->cfg.policy == POLICY_ADAPTIVE && recent_writes(vm, f) < limit;
-}
-
-static void learn(struct shadow_vm *vm, struct guest_frame *f, u32 changes)
-{
-	if (changes >= BURST) {
-		f->bursts = MIN(f->bursts + 1, 2);
-		vm->patience -= vm->patience > 0;
-	} else if (changes <= 1) {
-		f->bursts = MAX(f->bursts - 1, -2);
-		vm->patience += vm->patience < PATIENCE_MAX;
-	}
 }
 
 bool unsync_try(struct shadow_vm *vm, gfn_t gfn)
@@ -162,7 +170,7 @@ static void follow_changes(struct shadow_vm *vm, gfn_t gfn, const u64 *before)
 			shadow_table_written(vm, mk_gpa(gfn_to_gpa(gfn).v + 8 * i), 8);
 		}
 	vm->stats.resync_changes += changes;
-	learn(vm, p2m_gfn(vm, gfn), changes);
+	learn(vm, p2m_gfn(vm, gfn), changes, false);
 }
 
 void unsync_resync(struct shadow_vm *vm, gfn_t gfn)
