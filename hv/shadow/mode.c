@@ -151,12 +151,13 @@ static unsigned guest_entry_of(const struct shadow_page *p, unsigned i)
 	return (p->role.quadrant * 512 + i) / (p->role.level == 2 ? 2 : 1);
 }
 
-/* A frame that loses all its leaves, in pieces, gains none meanwhile. */
+/* A frame that loses its leaves, or their W, in pieces, gains none meanwhile; who asked first may have given up. */
 static bool may_fill(struct shadow_vm *vm, gfn_t gfn)
 {
-	u32 frame = p2m_is_absent(vm, gfn) ? FRAME_ABSENT : p2m_frame(vm, gfn);
+	u32 frame = p2m_gfn(vm, gfn)->frame;
+	u8 want = vm->frames[frame].want;
 
-	return frame == FRAME_ABSENT ? true : !(vm->frames[frame].want & WANT_DROP) || rmap_drop(vm, frame);
+	return !want || (want & WANT_DROP ? rmap_drop(vm, frame) : rmap_protect(vm, frame));
 }
 
 /* ---- notes: what the guest has where the shadow has nothing (fastpath) ------------ */
