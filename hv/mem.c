@@ -25,7 +25,7 @@ extern const u8 image_start[], image_data[], image_end[], boot_stack_guard[];
 static u64 used[FRAMES / 64]; /* a set bit: taken, or no RAM */
 static u64 frames_free;
 static u64 hint; /* no free frame below */
-static u64 *device_entry; /* maps DEVICE_WINDOW */
+static u64 *device_entry, device_flags; /* maps DEVICE_WINDOW */
 static u64 physical_end; /* of what the processor can address */
 
 static bool is_used(u64 f)
@@ -173,7 +173,7 @@ static size_t access_size(hpa_t at, size_t len)
 
 static void *map_device(hpa_t at)
 {
-	*device_entry = (at.v & ~(PAGE_SIZE - 1)) | PTE_P | PTE_W | PTE_PCD | PTE_PWT;
+	*device_entry = (at.v & ~(PAGE_SIZE - 1)) | device_flags;
 	invlpg(DEVICE_WINDOW);
 	return (void *)(DEVICE_WINDOW + at.v % PAGE_SIZE);
 }
@@ -290,6 +290,7 @@ void mem_init(void)
 	for (u32 i = 0; i < boot_info.nmodules; i++)
 		map_ram(pdpt, boot_info.modules[i].start.v, boot_info.modules[i].start.v + boot_info.modules[i].size, nx);
 	device_entry = host_ptr(hpa_to_hfn(mk_hpa((u64)device_entry)));
+	device_flags = PTE_P | PTE_W | PTE_PCD | PTE_PWT | nx;
 	physical_end = BIT(cpuid_maxphyaddr());
 	write_cr3((u64)pml4);
 }
