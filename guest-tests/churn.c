@@ -37,6 +37,7 @@ static bool one_program(u32 number, u32 ops)
 	u32 focus = 0;
 
 	random_seed(program_seed + number * 2654435761u);
+	verbose("program %u", number);
 	program_begin();
 	for (p.n = 0; p.n < ops;) {
 		if (!(random32() & 3))
