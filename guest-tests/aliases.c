@@ -70,3 +70,40 @@ CASE(frame_with_many_mappings)
 		if (!check_eq(tag_at(alias(i)), i % 3 ? 7 : 2))
 			break;
 }
+
+/*
+ * A large page's entry and a table's entry change their frame and nothing else: neighbours of
+ * what was touched are the new frame's too.
+ */
+CASE(same_entry_another_frame)
+{
+	u64 flags = ALL | PTE_A | PTE_D, one, two, t1 = new_table(), t2 = new_table(), va = WINDOW + 2 * LARGE_SIZE;
+	pte_t *e;
+
+	need_paging();
+	for (u32 i = 0; i < 16; i++) {
+		set_entry((pte_t *)mem8(t1) + i, tagged(0x10 + i) | flags);
+		set_entry((pte_t *)mem8(t2) + i, tagged(0x20 + i) | flags);
+	}
+	e = make_entry(va, 2);
+	for (u32 n = 0; n < 6; n++) {
+		set_entry(e, (n & 1 ? t2 : t1) | flags);
+		invlpg(va); /* any address of the table will do for the entry above */
+		for (u32 i = n; i < 16; i += 1 + n % 3) {
+			invlpg(va + i * PAGE_SIZE);
+			check_eq(tag_at(va + i * PAGE_SIZE), (n & 1 ? 0x20 : 0x10) + i);
+		}
+	}
+	need_large();
+	one = tagged_large(1);
+	two = tagged_large(2);
+	e = map_large(WINDOW, one, flags);
+	for (u32 n = 0; n < 6; n++) {
+		check_piece(WINDOW, n, piece_tag(n & 1 ? 2 : 1, n));
+		check_piece(WINDOW, PIECES / 2 + n, piece_tag(n & 1 ? 2 : 1, PIECES / 2 + n));
+		set_entry(e, (n & 1 ? one : two) | flags | PTE_PS);
+		invlpg(WINDOW + 5 * PAGE_SIZE);
+		for (u32 i = n; i < PIECES; i += 31)
+			check_piece(WINDOW, i, piece_tag(n & 1 ? 1 : 2, i));
+	}
+}

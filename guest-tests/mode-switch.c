@@ -329,6 +329,26 @@ CASE(unpaged_holes)
 	go_home();
 }
 
+/* What flushes with paging off has nothing to flush. */
+CASE(flushes_while_unpaged)
+{
+	u64 f = new_value(0xabcd), root;
+
+	leave_home();
+	root = identity(3);
+	paging_on(OFF, 0, 0);
+	for (u32 i = 0; i < 3; i++) {
+		check_content(f, 0xabcd);
+		invlpg(f);
+		invlpg(0xd0000000);
+		check_fault(write_cr3(i & 1 ? 0 : root), NO_FAULT);
+		check_fault(write_cr4(read_cr4() ^ (cpu.pge ? CR4_PGE : 0)), NO_FAULT);
+		check_fault(write_cr4(read_cr4() ^ (cpu.pge ? CR4_PGE : 0)), NO_FAULT);
+		check_content(f, 0xabcd);
+	}
+	go_home();
+}
+
 #ifdef MODE_FLAT
 CASE(unpaged_user)
 {

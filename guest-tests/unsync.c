@@ -146,6 +146,43 @@ CASE(edited_then_linked)
 	check_eq(tag_at(AT(1, 0)), 1);
 }
 
+/* What is linked is fresh in each entry, not in the one alone that faults first; whoever edited it, by whatever mapping. */
+static void edit_and_link(u32 mappings)
+{
+	u64 a = tagged(1), b = tagged(2), table;
+	pte_t *e = map_page(AT(0, 0), a, FLAGS), *d0 = entry(AT(0, 0), 2);
+
+	table = pte_gpa(*d0);
+	for (u32 i = 0; i < 12; i++)
+		set_entry(e + i, a | FLAGS);
+	for (u32 i = 0; i < 12; i++)
+		check_eq(tag_at(AT(0, i)), 1);
+	for (u32 k = 0; k < mappings; k++) {
+		map_page(AT(2, k), table, FLAGS);
+		check_fault(poke_entry(AT(2, k) + (100 + k) * PTE_SIZE, 0), NO_FAULT);
+	}
+	for (u32 n = 0; n < 4; n++) {
+		for (u32 i = 0; i < 12; i++) {
+			u64 value = (n & 1 ? a : b) | FLAGS;
+
+			if (mappings)
+				check_fault(poke_entry(AT(2, i % mappings) + i * PTE_SIZE, value), NO_FAULT);
+			else
+				set_entry(e + i, value);
+		}
+		set_entry(make_entry(AT(4 + n, 0), 2), *d0);
+		for (u32 i = 0; i < 12; i++)
+			check_eq(tag_at(AT(4 + n, (i * 5 + n) % 12)), n & 1 ? 1 : 2);
+	}
+	flush();
+	for (u32 i = 0; i < 12; i++)
+		check_eq(tag_at(AT(0, i)), 1);
+}
+
+CASE(all_entries_of_what_is_linked) { edit_and_link(0); }
+CASE(all_entries_by_one_mapping) { edit_and_link(1); }
+CASE(all_entries_by_many_mappings) { edit_and_link(9); }
+
 /* The same one level up: what is linked anew has the edited table below it. */
 CASE(edited_then_linked_higher)
 {
