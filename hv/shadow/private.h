@@ -209,6 +209,8 @@ struct shadow_vm {
 	unsigned nscratch;
 	gva_t lent[OPEN_MAX + 1]; /* leaves with more rights than they may keep */
 	unsigned nlent;
+	gva_t trap; /* of the last shadow_trap_fetch() */
+	bool trap_needed; /* the delivery itself reads in that page */
 
 	gfn_t *unsync; /* tables out of sync */
 	hfn_t snapshots; /* what they held when they left */

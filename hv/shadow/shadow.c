@@ -265,6 +265,7 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
 	struct walk w;
 
 	vm->faulted = true;
+	vm->trap_needed |= vm->nsteps && !acc->fetch && gva.v / PAGE_SIZE == vm->trap.v / PAGE_SIZE;
 	if (is_fast_fault(sv, gva, acc, &v.error)) {
 		guest_fault(vm, &v);
 		return v;
@@ -401,9 +402,13 @@ bool shadow_trap_fetch(struct shadow_vcpu *sv, gva_t gva)
 
 	if (!p)
 		return true; /* it exits as it is */
+	if (sv->mode->shadow_levels == 2 && vm->trap_needed)
+		return false; /* no NX, and the delivery reads there */
 	if (sv->mode->shadow_levels == 2)
-		return false; /* no NX */
-	page_forbid_fetch(vm, p, i);
+		page_clear(vm, p, i);
+	else
+		page_forbid_fetch(vm, p, i);
+	vm->trap = gva;
 	vm->lent[vm->nlent++] = gva;
 	return true;
 }
@@ -431,8 +436,10 @@ void shadow_close(struct shadow_vcpu *sv)
 	vm->nopen = vm->nscratch = 0;
 	for (i = 0; i < n; i++)
 		shadow_table_written(vm, gfn_to_gpa(vm->open[i]), PAGE_SIZE);
-	if (!vm->faulted) /* the last exit was no fault of the same instruction */
+	if (!vm->faulted) { /* the last exit was no fault of the same instruction */
 		vm->nsteps = 0;
+		vm->trap_needed = false;
+	}
 	vm->faulted = false;
 }
 
