@@ -133,7 +133,9 @@ static bool memory_call(struct vcpu *v, u32 *result)
 	case HC_SHARE:
 		return finish(shadow_share(&v->mmu, mk_gfn(a), mk_gfn(b)), 1, result);
 	case HC_FRAME_INFO:
-		*result = shadow_frame_info(&v->mmu, mk_gfn(a)) | colour(v->vm, mk_gfn(a)) << HC_FRAME_COLOUR_SHIFT;
+		*result = shadow_frame_info(&v->mmu, mk_gfn(a));
+		if (*result & HC_FRAME_PRESENT) /* or to ask would bring it */
+			*result |= colour(v->vm, mk_gfn(a)) << HC_FRAME_COLOUR_SHIFT;
 		return true;
 	case HC_BATCH:
 		*result = batch(v, mk_gpa(a), b);

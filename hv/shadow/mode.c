@@ -314,7 +314,8 @@ static void prefetch(struct shadow_vcpu *sv, struct shadow_page *p, unsigned i, 
 	for (unsigned n = 1; n <= vm->cfg.prefetch && i + n < page_entries(p); n++) {
 		struct leaf l;
 
-		if (page_read(vm, p, i + n).v & PTE_P || !neighbour(vm, p, i + n, n, w, &l) || !may_fill(vm, l.gfn))
+		if (page_read(vm, p, i + n).v & PTE_P || !neighbour(vm, p, i + n, n, w, &l) ||
+		    p2m_gfn(vm, l.gfn)->frame == FRAME_ABSENT || !may_fill(vm, l.gfn)) /* what is not there yet stays away */
 			continue;
 		page_set_leaf(vm, p, i + n, mk_spte(make_leaf(vm, &l).v & ~PTE_A));
 		vm->stats.prefetches++;
