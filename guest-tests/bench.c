@@ -102,6 +102,7 @@ static void make_parent(void)
 		map_page(va, frame_of(va), USED);
 		at8(va) = i;
 	}
+	use_space(root_now); /* what was made to lag for this is in sync again */
 }
 
 static void protect(u64 root)
