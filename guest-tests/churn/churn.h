@@ -6,7 +6,8 @@
  *   model.c     which translations a processor may have cached (SDM vol. 3, 4.10)
  *   access.c    every outcome that an access may have, and which of them it had
  *   run.c       one operation after the other, real and model
- *   program.c   what operations there are, as text; the shortest failing program
+ *   random.c    the next operation
+ *   program.c   programs run, shrunk, and as text
  */
 #ifndef CHURN_H
 #define CHURN_H
