@@ -251,7 +251,7 @@ CASE(rounds_of_migration)
 	start_log();
 	for (u32 round = 0; round < ROUNDS; round++) {
 		work(first, 64, 40 >> round);
-		log_collect();
+		log_collect_all();
 		for (u32 i = 0; i < FRAMES; i++) {
 			bool dirty = was_written(i * PAGE_SIZE);
 
@@ -322,12 +322,12 @@ CASE(pieces_of_a_large_page)
 	for (u32 i = 0; i < PIECES; i += 16)
 		check_fault(poke32(WINDOW + i * PAGE_SIZE, RET), NO_FAULT);
 	start_log();
-	log_collect();
+	log_collect_all();
 	for (u32 round = 0; round < 3; round++) {
 		for (u32 i = 0; i < PIECES; i += 5 + round)
 			check_fault(poke32(WINDOW + i * PAGE_SIZE, round), NO_FAULT);
 		check_fault(peek32(WINDOW + (PIECES - 1) * PAGE_SIZE, NULL), NO_FAULT);
-		log_collect();
+		log_collect_all();
 		for (u32 i = 0; i < PIECES; i++)
 			if (was_written(large + i * PAGE_SIZE) != (i % (5 + round) == 0))
 				fail("round %u: piece %u", round, i);
@@ -336,7 +336,7 @@ CASE(pieces_of_a_large_page)
 	check_fault(poke32(WINDOW, 0), NO_FAULT);
 	start_log();
 	check_fault(poke32(WINDOW + 9 * PAGE_SIZE, 1), NO_FAULT);
-	log_collect();
+	log_collect_all();
 	check(was_written(large + 9 * PAGE_SIZE) && !was_written(large) && !was_written(large + 8 * PAGE_SIZE));
 }
 #endif

@@ -34,16 +34,16 @@ CASE(accessed_and_dirty)
 		check_fault(poke32(WINDOW, 1), NO_FAULT); /* all are set */
 		set_entry(e, *e & ~(u64)(PTE_A | (cleared == 1 ? PTE_D : 0)));
 		flush();
-		log_collect();
+		log_collect_all();
 		check_fault(peek32(WINDOW, NULL), NO_FAULT);
-		log_collect();
+		log_collect_all();
 		for (int l = 1; l <= PT_LEVELS; l++)
 			if (was_written(table_at(WINDOW, l)) != (l == cleared))
 				fail("A of level %d: level %d is %s", cleared, l, l == cleared ? "clean" : "logged");
 		check_fault(peek32(WINDOW, NULL), NO_FAULT);
 		expect_clean(table_at(WINDOW, 1));
 		check_fault(poke32(WINDOW, 2), NO_FAULT);
-		log_collect();
+		log_collect_all();
 		check_eq(was_written(table_at(WINDOW, 1)), cleared == 1);
 		check(was_written(f));
 	}

@@ -182,11 +182,11 @@ CASE(first_touch_and_the_log)
 	u64 f = fresh(), g = fresh(), h = fresh();
 
 	log_dirty(true);
-	log_collect();
+	log_collect_all();
 	check(!was_written(f) && !was_written(g) && !was_written(h));
 	check_eq(*mem32(f), 0);
 	*mem32(g) = 1;
-	log_collect();
+	log_collect_all();
 	check(!was_written(f) && was_written(g) && !was_written(h));
 }
 

@@ -5,6 +5,7 @@
 
 #define FRAMES (RAM_END / PAGE_SIZE)
 #define LOG_FRAMES 16
+#define NEAR_FRAMES 64
 #define ROMS 64
 
 static u64 roms[ROMS]; /* read-only now; 0: free */
@@ -64,15 +65,18 @@ void log_dirty(bool on)
 	logging = on;
 }
 
-void log_collect(void)
+static void collect(u32 first, u32 end)
 {
-	for (u32 i = 0; i < FRAMES; i += LOG_FRAMES) {
+	for (u32 i = first; i < end; i += LOG_FRAMES) {
 		u32 bits = log_read(i * PAGE_SIZE);
 
 		for (u32 k = 0; k < LOG_FRAMES; k++)
 			dirty[i + k] = bits >> k & 1;
 	}
 }
+
+void log_collect(void) { collect(arena_start >> 12, (arena_start >> 12) + NEAR_FRAMES); }
+void log_collect_all(void) { collect(0, FRAMES); }
 
 bool was_written(u64 gpa) { return dirty[gpa >> 12]; }
 

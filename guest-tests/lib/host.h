@@ -18,8 +18,9 @@ bool share(u64 a, u64 b); /* false: not done */
 u32 batch(const struct hc_batch *list, u32 n); /* how many were applied */
 void log_dirty(bool on); /* off again at the next case */
 u32 log_read(u64 gpa); /* 16 frames from here, which are clean now */
-void log_collect(void); /* all of RAM: for was_written() */
-bool was_written(u64 gpa); /* between the last two log_collect(), or log_dirty() */
+void log_collect(void); /* for was_written(): a case's first 64 frames and tables */
+void log_collect_all(void); /* all of RAM */
+bool was_written(u64 gpa); /* between the last two of these, or log_dirty() */
 
 /* The page at va, through a mapping of slot n of the window; without paging the frame itself. */
 u64 window_at(u32 n, u64 gpa, u64 flags);
