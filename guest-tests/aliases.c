@@ -107,3 +107,38 @@ CASE(same_entry_another_frame)
 			check_piece(WINDOW, i, piece_tag(n & 1 ? 1 : 2, i));
 	}
 }
+
+/* A neighbour that comes along with what is touched has the rights of the whole path, at each level. */
+CASE(neighbours_by_the_whole_path)
+{
+	u64 flags = ALL | PTE_A | PTE_D, f = tagged(1);
+
+	need_paging();
+	for (int level = 2; level <= PT_LEVELS; level++)
+		for (u32 n = 0; n < 3 && !is_pdpte(level); n++) {
+			u64 va = WINDOW + (level * 4 + n) * LARGE_SIZE; /* other tables each time */
+			u64 lacks = n == 0 ? PTE_W : n == 1 ? PTE_U : 0;
+			pte_t *e;
+
+			if (n == 2 && (PT_LEVELS == 2 || !cpu.nx))
+				continue;
+			for (u32 i = 0; i < 16; i++)
+				map_page(va + i * PAGE_SIZE, f, flags);
+			e = entry(va, level);
+			set_entry(e, (*e & ~lacks) | (n == 2 ? PTE_NX : 0) | PTE_A);
+			flush();
+			check_eq(tag_at(va), 1);
+			for (u32 i = 1; i < 16; i++) {
+				u64 at = va + i * PAGE_SIZE;
+
+				if (n == 0)
+					check_fault(poke32(at + 0x900, i), PF(PF_P | PF_W, at + 0x900));
+				else if (n == 1)
+					check_fault(user_peek32(at + TAG_AT, NULL), PF(PF_P | PF_U, at + TAG_AT));
+				else
+					check_fault(fetch(at), PF(PF_P | PF_I, at));
+			}
+			set_entry(e, (*e | lacks) & ~(n == 2 ? PTE_NX : 0));
+			flush();
+		}
+}
