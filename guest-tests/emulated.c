@@ -190,6 +190,32 @@ CASE(refused_under_tf)
 	check_eq(exception_count[VEC_UD], 2);
 }
 
+#define MANY 100
+
+/* More tables than one exit may put in order: the MOV to CR3 runs again and again, and traps once. */
+CASE(flush_of_many_tables_under_tf)
+{
+	u64 a, b;
+
+	need_paging();
+	a = tagged(1);
+	b = tagged(2);
+	hook(VEC_DB, on_step);
+	for (u32 i = 0; i < MANY; i++) {
+		map_page(WINDOW + i * LARGE_SIZE, a, ALL | PTE_A | PTE_D);
+		check_eq(tag_at(WINDOW + i * LARGE_SIZE), 1);
+	}
+	for (u32 n = 0; n < 2; n++) {
+		steps = without_bs = 0;
+		for (u32 i = 0; i < MANY; i++)
+			set_entry(entry(WINDOW + i * LARGE_SIZE, 1), (n ? a : b) | ALL | PTE_A | PTE_D);
+		asm volatile(TF_ON "mov %0, %%cr3\n" TF_OFF : : "r"((ulong)read_cr3()) : "memory", "cc");
+		expect_steps(1);
+		for (u32 i = 0; i < MANY; i++)
+			check_eq(tag_at(WINDOW + i * LARGE_SIZE), n ? 1 : 2);
+	}
+}
+
 #define HOLE 0xd0000000ull /* nothing answers there, on any of the platforms */
 
 /* What nobody stores: with a trap for each, and nothing else changed. */
