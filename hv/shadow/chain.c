@@ -63,6 +63,21 @@ u32 chain_member(struct shadow_vm *vm, u32 head, u32 n)
 	return k->link[n];
 }
 
+/* visit() must not add or remove members. */
+void chain_each(struct shadow_vm *vm, u32 head, void (*visit)(struct shadow_vm *vm, u32 link))
+{
+	u32 n = head & ~KNOT;
+
+	if (!(head & KNOT)) {
+		if (head != NO_LINK)
+			visit(vm, head);
+		return;
+	}
+	for (; n; n = vm->knots[n - 1].next)
+		for (unsigned i = 0; i < vm->knots[n - 1].used; i++)
+			visit(vm, vm->knots[n - 1].link[i]);
+}
+
 static void drop_one(struct shadow_vm *vm, u32 head)
 {
 	u32 link = chain_member(vm, head, vm->victim++ % chain_length(vm, head));

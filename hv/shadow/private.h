@@ -380,6 +380,7 @@ void chain_add(struct shadow_vm *vm, u32 *head, u32 link);
 void chain_remove(struct shadow_vm *vm, u32 *head, u32 link);
 u32 chain_length(const struct shadow_vm *vm, u32 head);
 u32 chain_member(struct shadow_vm *vm, u32 head, u32 n);
+void chain_each(struct shadow_vm *vm, u32 head, void (*visit)(struct shadow_vm *vm, u32 link));
 
 /* rmap.c: wprot= */
 void rmap_add(struct shadow_vm *vm, u32 frame, bool large, u32 link);

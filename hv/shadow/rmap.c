@@ -94,13 +94,11 @@ static void break_large(struct shadow_vm *vm, struct group *g)
 	}
 }
 
-static void protect_chain(struct shadow_vm *vm, u32 head)
+static void protect_link(struct shadow_vm *vm, u32 link)
 {
-	for (u32 i = 0, n = chain_length(vm, head); i < n; i++) {
-		vm->stats.wprot_visited++;
-		work(vm, 1);
-		page_write_protect(vm, chain_member(vm, head, i));
-	}
+	vm->stats.wprot_visited++;
+	work(vm, 1);
+	page_write_protect(vm, link);
 }
 
 /* ---- by scanning ---- */
@@ -203,7 +201,7 @@ bool rmap_protect(struct shadow_vm *vm, u32 frame)
 		return wanted_no_more(vm, frame);
 	vm->stats.wprot_calls++;
 	if (vm->cfg.wprot == WPROT_RMAP) {
-		protect_chain(vm, vm->frames[frame].rmap);
+		chain_each(vm, vm->frames[frame].rmap, protect_link);
 		break_large(vm, group_of(vm, frame));
 		return true;
 	}
