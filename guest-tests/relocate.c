@@ -25,6 +25,28 @@ static u32 checksum(u64 from, u64 to)
 	return sum;
 }
 
+/* Memory that appears when it is touched first is zero, also where a host frame had another use before. */
+CASE(fresh_memory_after_many_moves)
+{
+	u64 a = new_frame(), fresh = 0;
+	u32 sum = 0;
+
+	need_umbra();
+	for (u64 gpa = 8 * MIB; gpa < TOP && !fresh; gpa += 4096)
+		if (!(hypercall(HC_FRAME_INFO, gpa / 4096, 0, 0, 0) & HC_FRAME_PRESENT))
+			fresh = gpa;
+	if (!fresh)
+		skip("all memory is there from the start");
+	for (u32 i = 0; i < 1024; i++)
+		mem32(a)[i] = ~0u;
+	for (u32 i = 0; i < 10000; i++) /* round all the frames of nobody */
+		if (!relocate(a))
+			fail("move %u", i);
+	for (u32 i = 0; i < 1024; i++)
+		sum |= mem32(fresh)[i];
+	check_eq(sum, 0);
+}
+
 /* Everything below 32 MiB twice: this code, its stack, IDT, GDT and page tables are among it. */
 CASE(all_of_memory)
 {
