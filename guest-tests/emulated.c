@@ -170,6 +170,12 @@ static bool skip_refused(struct regs *r)
 /* An instruction that exits and is refused has not retired: its #GP and no trap. */
 CASE(refused_under_tf)
 {
+	ulong cr0 = read_cr0();
+
+	if (!faulted(write_cr0((ulong)((cr0 | CR0_NW) & ~CR0_CD)))) { /* TCG, which hangs below */
+		check_fault(write_cr0(cr0), NO_FAULT);
+		skip("this processor does not check what is written to CR0");
+	}
 	hook(VEC_DB, on_step);
 	hook(VEC_GP, skip_refused);
 	hook(VEC_UD, skip_refused);
@@ -186,7 +192,7 @@ CASE(refused_under_tf)
 		asm volatile(TF_ON "ud2\n" TF_OFF : : : "memory", "cc");
 		expect_steps(0);
 	}
-	check_eq(exception_count[VEC_GP], 6);
+	check_eq(exception_count[VEC_GP], 1 + 6);
 	check_eq(exception_count[VEC_UD], 2);
 }
 
