@@ -302,6 +302,8 @@ CASE(borrowed_rights_under_tf)
 		set_ac(true);
 		steps = without_bs = 0;
 		for (u32 j = 0; j < 2; j++) {
+			hypercall(HC_LOG_DIRTY, 0, 0, 0, 0);
+			hypercall(HC_LOG_DIRTY, 1, 0, 0, 0); /* no frame is dirty: the write has to be logged as well */
 			asm volatile("push %1\n popf\n" TF_ON "sidt 0x100(%0)\n" TF_OFF : : "r"(at), "r"((ulong)(EFLAGS_AC | EFLAGS_RSV1)) : "memory", "cc");
 			expect_steps(1);
 			asm volatile("push %1\n popf\n" TF_ON "movl $5, 0x110(%0)\n" TF_OFF : : "r"(at), "r"((ulong)(EFLAGS_AC | EFLAGS_RSV1)) : "memory", "cc");
@@ -309,6 +311,7 @@ CASE(borrowed_rights_under_tf)
 			check_fault(user_poke32(at, 1), PF(PF_P | PF_W | PF_U, at));
 			check_fault(user_peek32(at, NULL), NO_FAULT);
 		}
+		hypercall(HC_LOG_DIRTY, 0, 0, 0, 0);
 		set_ac(false);
 		check_fault(write_cr0(read_cr0() | CR0_WP), NO_FAULT);
 		check_fault(poke32(at, 1), PF(PF_P | PF_W, at));
