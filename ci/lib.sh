@@ -191,5 +191,7 @@ bochs_start_iso() { # seconds, memory, image
 	TERM=vt100 limited "$1" "$BOCHS" -q -f "$work/bochsrc" -rc "$work/bochs.rc" >"$work/bochs.out" 9>"$work/serial"
 	wait
 	# Bochs 2.7, on its way out: the sound mixer's thread, if it wakes up late, uses an object that is gone (mixer_thread).
-	[ "$(cat "$work/rc")" = 139 ] && grep -q '>>PANIC<<' "$work/bochs.log" && echo 1 >"$work/rc"
+	if [ "$(cat "$work/rc")" = 139 ] && grep -q '>>PANIC<<' "$work/bochs.log"; then
+		echo 1 >"$work/rc"
+	fi
 }
