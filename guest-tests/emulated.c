@@ -637,3 +637,56 @@ CASE(ins_that_faults_takes_nothing)
 		check_eq(mem8(first)[0x10] & 0x3f, 0x34);
 	}
 }
+
+#define UART 0x3f8
+#define UART_MCR (UART + 4)
+#define UART_LSR (UART + 5)
+#define MCR_LOOP 0x10
+#define LSR_DATA 1
+#define LSR_SENT 0x40
+
+static ulong ins_uart(ulong at, ulong unused)
+{
+	asm volatile("insb" : "+D"(at) : "d"(UART) : "memory");
+	return unused;
+}
+
+static bool wait_lsr(u8 bit)
+{
+	for (u32 i = 0; i < 100000; i++)
+		if (inb(UART_LSR) & bit)
+			return true;
+	return false;
+}
+
+/* The same with the byte that the serial port sent to itself.  Nothing is printed meanwhile. */
+CASE(ins_that_faults_leaves_the_byte)
+{
+	struct fault f[2];
+	bool came, still;
+	u8 mcr, got, gone;
+
+	set_up();
+	if (inb(UART_LSR) == 0xff || !wait_lsr(LSR_SENT))
+		skip("no serial port");
+	map_page(WINDOW + 0x3000, second, PTE_P);
+	mcr = inb(UART_MCR);
+	outb(UART_MCR, mcr | MCR_LOOP);
+	while (inb(UART_LSR) & LSR_DATA)
+		inb(UART);
+	outb(UART, 0x5a);
+	came = wait_lsr(LSR_DATA);
+	f[0] = try(ins_uart, WINDOW + 0x3010, 0, NULL);
+	f[1] = try(ins_uart, WINDOW + 0x4000, 0, NULL);
+	still = inb(UART_LSR) & LSR_DATA;
+	got = inb(UART);
+	gone = inb(UART_LSR) & LSR_DATA;
+	outb(UART_MCR, mcr);
+	if (!came)
+		skip("no loopback");
+	check_fault(f[0], PF(PF_P | PF_W, WINDOW + 0x3010));
+	check_fault(f[1], PF(PF_W, WINDOW + 0x4000));
+	check_eq(still, true);
+	check_eq(got, 0x5a);
+	check_eq(gone, 0);
+}
