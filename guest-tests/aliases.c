@@ -142,3 +142,89 @@ CASE(neighbours_by_the_whole_path)
 			flush();
 		}
 }
+
+/* A reserved bit is reported although the access has no right to the page either, the second time as the first. */
+CASE(reserved_and_refused)
+{
+	u64 f = tagged(1), va = WINDOW + 3 * PAGE_SIZE, rsvd;
+	pte_t *e;
+
+	need_paging();
+	if (PT_LEVELS == 2 || cpu.maxphyaddr > 51)
+		skip("no reserved bit in entries of this format");
+	rsvd = 1ull << (PT_LEVELS == 3 ? 62 : 51);
+	e = map_page(va, f, PTE_P | PTE_A | PTE_D);
+	for (u32 n = 0; n < 3; n++) {
+		set_entry(e, f | PTE_P | PTE_A | PTE_D | rsvd);
+		invlpg(va);
+		for (u32 i = 0; i < 3; i++) {
+			check_fault(poke32(va, 1), PF(PF_P | PF_W | PF_RSVD, va));
+			check_fault(user_peek32(va, NULL), PF(PF_P | PF_U | PF_RSVD, va));
+			check_fault(user_poke32(va, 1), PF(PF_P | PF_W | PF_U | PF_RSVD, va));
+		}
+		set_entry(e, f | PTE_P | PTE_A | PTE_D);
+		invlpg(va);
+		check_eq(tag_at(va), 1);
+		check_fault(poke32(va, 1), PF(PF_P | PF_W, va));
+	}
+}
+
+/* A table inside a large page, read there first and then written: the read must not open it. */
+CASE(table_read_in_a_large_page_and_written)
+{
+	u64 large, table, a, b, va = WINDOW + 8 * LARGE_SIZE, at;
+
+	need_paging();
+	need_large();
+	large = new_large();
+	a = tagged(1);
+	b = tagged(2);
+	table = large + 5 * PAGE_SIZE;
+	memset(mem8(table), 0, PAGE_SIZE);
+	make_entry(va, 2);
+	link_table(current_root(), va, 2, table);
+	map_large(WINDOW, large, ALL | PTE_A | PTE_D);
+	at = WINDOW + 5 * PAGE_SIZE;
+	for (u32 n = 0; n < 4; n++)
+		for (u32 i = 0; i < 20; i++) {
+			set_entry((pte_t *)mem8(table) + i, (n & 1 ? a : b) | ALL | PTE_A | PTE_D);
+			invlpg(va + i * PAGE_SIZE);
+			check_eq(tag_at(va + i * PAGE_SIZE), n & 1 ? 1 : 2);
+			check_fault(peek32(at + i * PTE_SIZE, NULL), NO_FAULT);
+			check_fault(poke_entry(at + i * PTE_SIZE, (n & 1 ? b : a) | ALL | PTE_A | PTE_D), NO_FAULT);
+			invlpg(va + i * PAGE_SIZE);
+			check_eq(tag_at(va + i * PAGE_SIZE), n & 1 ? 2 : 1);
+		}
+}
+
+/* One piece of a large page has moved before it is used as a whole. */
+CASE(large_page_with_one_piece_elsewhere)
+{
+	u64 large;
+
+	need_paging();
+	need_large();
+	large = tagged_large(3);
+	hypercall(HC_RELOCATE, (large >> 12) + 7, 0, 0, 0);
+	map_large(WINDOW, large, ALL | PTE_A | PTE_D);
+	check_pieces(WINDOW, 3);
+	for (u32 i = 0; i < 16; i++)
+		check_piece(WINDOW, i, piece_tag(3, i));
+}
+
+/* Bit 7 of a last-level entry is PAT, not PS: the frame is all of the address. */
+CASE(pat_bit_of_small_pages)
+{
+	need_paging();
+	if (!cpu.pat)
+		skip("no PAT");
+	for (u32 i = 0; i < 40; i++) {
+		u64 va = WINDOW + i * 3 * PAGE_SIZE, f = tagged(0x100 + i);
+
+		map_page(va, f, ALL | PTE_PS | (i & 1 ? PTE_A | PTE_D : 0));
+		check_eq(tag_at(va), 0x100 + i);
+		check_fault(poke32(va + 0x900, i), NO_FAULT);
+		check_eq(mem32(f)[0x900 / 4], i);
+		check_fault(user_peek32(va, NULL), NO_FAULT);
+	}
+}

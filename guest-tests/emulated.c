@@ -235,7 +235,16 @@ CASE(stores_to_a_hole_under_tf)
 	check_fault(peek32(at, &was), NO_FAULT); /* ones on a real bus */
 	hook(VEC_DB, on_step);
 	steps = without_bs = 0;
-	for (u32 i = 0; i < 2; i++) {
+	for (u32 i = 0; i < 3; i++) {
+		map_page(at, HOLE, ALL | (i ? PTE_A | PTE_D : 0)); /* nothing says "clean", and it is read first */
+		invlpg(at);
+		if (i)
+			check_fault(peek32(at, &v), NO_FAULT);
+		if (i == 2) {
+			check_fault(poke32(at, ~was), NO_FAULT);
+			check_fault(peek32(at, &v), NO_FAULT);
+			check_eq(v, was);
+		}
 		asm volatile(TF_ON "sidt (%0)\n movl $1, (%0)\n sldt 8(%0)\n nop\n" TF_OFF : : "r"(at) : "memory", "cc");
 		expect_steps(4);
 		di = at;
@@ -316,6 +325,30 @@ CASE(borrowed_rights_under_tf)
 		check_fault(write_cr0(read_cr0() | CR0_WP), NO_FAULT);
 		check_fault(poke32(at, 1), PF(PF_P | PF_W, at));
 		check_fault(write_cr4(read_cr4() & ~controls[i]), NO_FAULT);
+	}
+}
+
+/* What one instruction needed is over when it is done: the next one sets no A or D there. */
+CASE(one_instruction_at_a_time)
+{
+	pte_t *e1, *e2;
+
+	set_up();
+	e1 = map_page(ALIAS + 0x3000, table, RW);
+	e2 = map_page(ALIAS + 0x4000, table, RW);
+	for (u32 i = 0; i < 3; i++) {
+		asm volatile("sidt (%0)" : : "r"((ulong)(ALIAS + 0x3800)) : "memory");
+		check_eq(*e1 & (PTE_A | PTE_D), PTE_A | PTE_D);
+		still_watched(7);
+		set_entry(e1, table | RW);
+		set_entry(e2, table | RW);
+		invlpg(ALIAS + 0x3000);
+		invlpg(ALIAS + 0x4000);
+		still_watched(7);
+		asm volatile("sidt (%0)" : : "r"((ulong)(ALIAS + 0x4800)) : "memory");
+		check_eq(*e1 & (PTE_A | PTE_D), 0);
+		check_eq(*e2 & (PTE_A | PTE_D), PTE_A | PTE_D);
+		still_watched(7);
 	}
 }
 

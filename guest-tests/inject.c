@@ -81,6 +81,28 @@ CASE(not_in_the_shadow_of_sti)
 	check(hook_regs.ip >= (ulong)behind_sti);
 }
 
+/* An NMI goes in before an interrupt that waits with IF set: its frame has the guest's own flags, and no trap follows. */
+CASE(nmi_before_an_open_window)
+{
+	ulong call;
+
+	need_umbra();
+	hook(VEC_NMI, hook_return);
+	hook(VEC_DB, hook_return);
+	for (u32 i = 0; i < 3; i++) {
+		all_fresh();
+		interrupt();
+		call = HC_INJECT_NMI;
+		if (cpu.intel)
+			asm volatile("sti\n vmcall\n cli" : "+a"(call) : : "memory");
+		else
+			asm volatile("sti\n vmmcall\n cli" : "+a"(call) : : "memory");
+		check_eq(exception_count[VEC_NMI], i + 1);
+		check_eq(exception_count[VECTOR], i + 1);
+		check_eq(exception_count[VEC_DB], 0);
+	}
+}
+
 CASE(popf_window)
 {
 	need_umbra();

@@ -210,6 +210,23 @@ CASE(cold_beside_what_the_other_slot_knows)
 	}
 }
 
+/* Each slot has its own directory, all known before: none takes another's place. */
+CASE(directories_go_round)
+{
+	u64 dir[3] = { directory(0xa), directory(0xb), directory(0xc) };
+
+	begin();
+	for (u32 n = 0; n < 6; n++) {
+		for (u32 slot = 1; slot < 4; slot++)
+			set_entry(pdpte(slot), dir[(slot + n) % 3] | PTE_P);
+		for (u32 i = 0; i < 2; i++) {
+			same_cr3();
+			for (u32 slot = 3; slot; slot--)
+				check_warm(slot, 0xa + (slot + n) % 3, "going round");
+		}
+	}
+}
+
 static void check_no_load(const struct event *events, u32 n)
 {
 	u64 a = directory(0xa), b = directory(0xb);

@@ -183,6 +183,70 @@ CASE(all_entries_of_what_is_linked) { edit_and_link(0); }
 CASE(all_entries_by_one_mapping) { edit_and_link(1); }
 CASE(all_entries_by_many_mappings) { edit_and_link(9); }
 
+/* A lagging table with many mappings becomes a directory: what it says by now counts, and what it is told from then on. */
+CASE(many_mappings_and_a_directory)
+{
+	u64 a = tagged(1), b = tagged(2), t1 = new_table(), t2 = new_table(), table, up = WINDOW + (PT_LEVELS == 3 ? 1ull << 30 : 1ull << 31);
+	pte_t *e = map_page(AT(0, 0), t1, FLAGS);
+
+	if (PT_LEVELS == 2)
+		skip("no level above the directory");
+	table = pte_gpa(*entry(AT(0, 0), 2));
+	for (u32 i = 0; i < 4; i++) {
+		set_entry((pte_t *)mem8(t1) + i, a | FLAGS);
+		set_entry((pte_t *)mem8(t2) + i, b | FLAGS);
+		set_entry(e + i, t1 | FLAGS);
+		check_fault(peek32(AT(0, i), NULL), NO_FAULT);
+	}
+	for (u32 k = 0; k < 9; k++) {
+		map_page(AT(2, k), table, FLAGS);
+		check_fault(poke_entry(AT(2, k) + (100 + k) * PTE_SIZE, 0), NO_FAULT);
+	}
+	for (u32 i = 0; i < 4; i++)
+		check_fault(poke_entry(AT(2, i) + i * PTE_SIZE, t2 | FLAGS), NO_FAULT);
+	link_table(current_root(), up, 3, table);
+	for (u32 n = 0; n < 3; n++)
+		for (u32 i = 0; i < 4; i++) {
+			check_eq(tag_at(up + i * LARGE_SIZE + i * PAGE_SIZE), n & 1 ? 1 : 2);
+			check_fault(poke_entry(AT(2, 8 - i) + i * PTE_SIZE, (n & 1 ? t2 : t1) | FLAGS), NO_FAULT);
+			invlpg(up + i * LARGE_SIZE);
+			invlpg(up + i * LARGE_SIZE + i * PAGE_SIZE);
+		}
+}
+
+/* Some tables are in order after a flush and others still lag: each keeps its own memory of what it was. */
+CASE(some_lag_longer)
+{
+	u64 a = tagged(1), b = tagged(2), table[3];
+	pte_t *e[3];
+
+	for (u32 t = 0; t < 3; t++) {
+		e[t] = map_page(AT(8 + t, 0), t ? b : a, FLAGS);
+		table[t] = pte_gpa(*entry(AT(8 + t, 0), 2));
+		for (u32 i = 0; i < 8; i++) {
+			set_entry(e[t] + i, (t ? b : a) | FLAGS);
+			check_eq(tag_at(AT(8 + t, i)), t ? 2 : 1);
+		}
+		for (u32 k = 0; t && k < 9; k++)
+			map_page(AT(3 + t, k), table[t], FLAGS);
+	}
+	for (u32 n = 0; n < 3; n++) {
+		flush();
+		set_entry(e[0] + 20, 0);
+		for (u32 t = 1; t < 3; t++)
+			for (u32 k = 0; k < 9; k++)
+				check_fault(poke_entry(AT(3 + t, k) + (20 + k) * PTE_SIZE, 0), NO_FAULT);
+		flush();
+		for (u32 t = 1; t < 3; t++)
+			for (u32 i = 0; i < 8; i++)
+				check_fault(poke_entry(AT(3 + t, i) + i * PTE_SIZE, (n & 1 ? b : a) | FLAGS), NO_FAULT);
+		flush();
+		for (u32 t = 1; t < 3; t++)
+			for (u32 i = 0; i < 8; i++)
+				check_eq(tag_at(AT(8 + t, i)), n & 1 ? 2 : 1);
+	}
+}
+
 /* The same one level up: what is linked anew has the edited table below it. */
 CASE(edited_then_linked_higher)
 {
