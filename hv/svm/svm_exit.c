@@ -151,8 +151,8 @@ static void decode_kind(struct vcpu *v, struct svm_vcpu *a)
 	}
 }
 
-/* INT n, INT3, INTO or INT1 at RIP? */
-static bool at_software_event(struct vcpu *v, const struct svm_vcpu *a)
+/* INT n, INT3, INTO or INT1 at RIP?  And of which vector? */
+static bool at_software_event(struct vcpu *v, const struct svm_vcpu *a, u8 *vector)
 {
 	const struct vmcb_save *s = &a->vmcb->s;
 	struct shadow_access acc = { .fetch = true, .user = s->cpl == 3 };
@@ -164,7 +164,10 @@ static bool at_software_event(struct vcpu *v, const struct svm_vcpu *a)
 		gva = (u32)gva;
 	if (!shadow_read(&v->mmu, mk_gva(gva), &op, 1, &acc, &fault))
 		return false;
-	return op == 0xcd || op == 0xcc || op == 0xce || op == 0xf1;
+	*vector = op == 0xcc ? VEC_BP : op == 0xce ? VEC_OF : VEC_DB;
+	if (op == 0xcd)
+		return shadow_read(&v->mmu, mk_gva(vcpu_is_long(v) ? gva + 1 : (u32)(gva + 1)), vector, 1, &acc, &fault);
+	return op == 0xcc || op == 0xce || op == 0xf1;
 }
 
 /*
@@ -177,8 +180,9 @@ static bool has_been_handled(struct vcpu *v, const struct svm_vcpu *a)
 	struct shadow_access acc = { .write = a->injected.error & PF_ERR_W, .implicit = true };
 	struct shadow_fault fault;
 	gpa_t gpa;
+	u8 n;
 
-	return a->injected.type == EVENT_EXCEPTION && a->injected.vector == VEC_PF && at_software_event(v, a) &&
+	return a->injected.type == EVENT_EXCEPTION && a->injected.vector == VEC_PF && at_software_event(v, a, &n) &&
 	       shadow_probe(&v->mmu, mk_gva(a->entered.cr2), &acc, &gpa, &fault);
 }
 
@@ -212,6 +216,7 @@ static struct event normalise(struct vcpu *v, const struct svm_vcpu *a)
 {
 	const struct vmcb_control *c = &a->vmcb->c;
 	u32 info = c->exit_int_info;
+	u8 vector;
 	struct event e = { .valid = true, .type = info >> EVENTINJ_TYPE_SHIFT & 7, .vector = info & EVENTINJ_VECTOR };
 
 	if (!(info & EVENTINJ_VALID))
@@ -222,10 +227,10 @@ static struct event normalise(struct vcpu *v, const struct svm_vcpu *a)
 		e.type = EVENT_INTR;
 		return e;
 	}
-	if (e.type == EVENTINJ_TYPE_SOFT || (at_software_event(v, a) && !is_single_step(a, &e))) {
-		e.type = EVENT_SOFT_INT;
-		return e;
-	}
+	if (e.type == EVENTINJ_TYPE_SOFT)
+		return e; /* EVENT_SOFT_INT */
+	if (at_software_event(v, a, &vector) && !is_single_step(a, &e))
+		return (struct event){ .valid = true, .type = EVENT_SOFT_INT, .vector = vector };
 	if (e.vector >= 32)
 		e.type = EVENT_INTR;
 	else if (e.vector == VEC_NMI)
