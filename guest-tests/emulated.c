@@ -3,8 +3,7 @@
  * Stores into live page tables that a hypervisor may perform itself, in
  * circumstances where a careless one goes wrong: single steps, code on user
  * pages, register state beside the general registers, 32-bit code under long
- * mode
- * and operands across the ends of the address space.
+ * mode, operands across the ends of the address space.
  */
 #include "test.h"
 
