@@ -9,7 +9,7 @@
 #include "vm.h"
 
 /* ---- multiboot.c ---- */
-#define BOOT_MAX_MODULES 160
+#define BOOT_MAX_MODULES 256
 #define BOOT_MAX_REGIONS 256
 #define BOOT_MAX_STRING 384
 
