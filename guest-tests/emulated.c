@@ -574,4 +574,40 @@ CASE(ins_across_4_gib)
 	set_entry(entry(0, 1), was);
 	invlpg(0);
 }
+#else
+asm(".code32\n"
+    "compat_store: movl %ecx, (%ebx)\n lret\n"
+    "compat_ins: insl\n lret\n"
+    ".code64\n");
+extern u8 compat_store[], compat_ins[];
+
+/* CS.L, not EFER.LMA, says how wide an address is: 32-bit code under long mode goes on at 0, too. */
+CASE(compat_across_4_gib)
+{
+	struct far_pointer { u32 ip; u16 cs; } __attribute__((packed)) to = { (ulong)compat_store, SEL_KCODE32 };
+	const u64 top = 0xfffff000;
+	ulong di = 0xfffffffe;
+	u64 low, was;
+
+	set_up();
+	map_page(top, table, RW);
+	was = *entry(0, 1);
+	low = new_frame();
+	set_entry(entry(0, 1), low | RW);
+	invlpg(0);
+	mem32(table)[1023] = 0;
+	mem32(low)[0] = 0xa1b2c3d4;
+	asm volatile("lcall *%0" : : "m"(to), "b"(0xfffffffe), "c"(0x11223344) : "memory");
+	check_eq(mem32(table)[1023], 0x33440000);
+	check_eq(mem32(low)[0], 0xa1b21122);
+	still_watched(7);
+	to.ip = (ulong)compat_ins;
+	asm volatile("lcall *%1" : "+D"(di) : "m"(to), "d"(0x80) : "memory");
+	check_eq(di, 2);
+	check_eq(mem32(table)[1023], 0xffff0000);
+	check_eq(mem32(low)[0], 0xa1b2ffff);
+	mem32(table)[1023] = 0;
+	set_entry(entry(0, 1), was);
+	invlpg(0);
+}
 #endif

@@ -30,6 +30,7 @@ struct shadow_access access_explicit(struct vcpu *v, bool write)
 {
 	return (struct shadow_access){
 		.write = write, .user = vendor->cpl(v) == 3, .ac = v->rflags & RFLAGS_AC,
+		.wide = access_code64(v),
 	};
 }
 
@@ -197,9 +198,9 @@ static enum emul_mode code_mode(struct vcpu *v)
 {
 	struct segment cs;
 
-	vendor->get_seg(v, SEG_CS, &cs);
-	if (vcpu_is_long(v) && (cs.attr & SEG_ATTR_L))
+	if (access_code64(v))
 		return EMUL_64;
+	vendor->get_seg(v, SEG_CS, &cs);
 	return cs.attr & SEG_ATTR_DB ? EMUL_32 : EMUL_16;
 }
 

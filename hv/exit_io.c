@@ -61,7 +61,7 @@ static bool ins_once(struct vcpu *v, struct access *a)
 	gpa_t gpa;
 	u32 value;
 
-	if (!vcpu_is_long(v))
+	if (a->c.mode != EMUL_64)
 		last = (u32)last;
 	if (!access_check(a, gva))
 		return false;

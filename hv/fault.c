@@ -21,7 +21,7 @@ static void note_progress(struct vcpu *v)
 
 static bool read_table(struct vcpu *v, enum seg table, u32 offset, u8 *buf, size_t len)
 {
-	const struct shadow_access acc = { .implicit = true };
+	const struct shadow_access acc = { .implicit = true, .wide = vcpu_is_long(v) };
 	struct shadow_fault fault;
 	struct segment s;
 
@@ -59,7 +59,7 @@ static bool runs_again_from(struct vcpu *v, gva_t gva)
 	if (v->exit.vectoring.type != EVENT_SOFT_INT && v->exit.vectoring.type != EVENT_SOFT_EXCEPTION)
 		return false;
 	vendor->get_seg(v, SEG_CS, &cs);
-	rip = v->rip + (vcpu_is_long(v) ? 0 : cs.base);
+	rip = access_code64(v) ? v->rip : (u32)(v->rip + cs.base);
 	return gva.v / PAGE_SIZE == rip / PAGE_SIZE || gva.v / PAGE_SIZE == (rip + 1) / PAGE_SIZE;
 }
 

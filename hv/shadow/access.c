@@ -39,7 +39,7 @@ static bool resolve(struct shadow_vcpu *sv, gva_t gva, size_t len, const struct 
 	struct walk w;
 
 	BUG_ON(len - first > PAGE_SIZE);
-	if (!(sv->paging.efer & EFER_LMA))
+	if (!acc->wide)
 		second.v = (u32)second.v;
 	*s = (struct span){ .len = { first, len - first } };
 	if (!judge(sv, gva, acc, &w, fault) || (s->len[1] && !judge(sv, second, acc, &w, fault)))

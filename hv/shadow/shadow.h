@@ -136,6 +136,7 @@ struct shadow_access {
 	bool user; /* CPL 3 and not implicit */
 	bool implicit; /* descriptor table, TSS, event delivery: supervisor, EFLAGS.AC ignored */
 	bool ac; /* EFLAGS.AC */
+	bool wide; /* by 64-bit code: does not go on at 0 behind 4 GiB */
 };
 
 struct shadow_fault { /* a guest #PF: what to inject */
