@@ -71,6 +71,7 @@ static void learn(struct shadow_vm *vm, struct guest_frame *f, u32 changes, bool
 		f->bursts = exact ? -1 : MAX(f->bursts - 1, -1);
 		vm->patience += vm->patience < PATIENCE_MAX;
 	}
+	f->writes = 0;
 }
 
 void unsync_note_write(struct shadow_vm *vm, gfn_t gfn)
