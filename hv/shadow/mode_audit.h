@@ -40,8 +40,10 @@ static unsigned audit_upper(struct shadow_vcpu *sv, const struct shadow_page *p,
 									p->role.level, p->gfn.v, i);
 	if (p->role.kind == PAGE_VTLB)
 		return 0;
-	if (!p2m_is_whole(vm, id.gfn) && !rmap_pending(vm, e))
-		return audit_fail(vm, "I1: large leaf %lx over gfn %lx, which is not whole", e.v, id.gfn.v);
+	if (!p2m_is_run(vm, id.gfn) && !rmap_pending(vm, e))
+		return audit_fail(vm, "I1: large leaf %lx over gfn %lx, whose frames lie apart", e.v, id.gfn.v);
+	if (e.v & PTE_W && !p2m_is_whole(vm, id.gfn) && !rmap_pending(vm, e))
+		return audit_fail(vm, "I3: writable large leaf %lx over gfn %lx, which is not whole", e.v, id.gfn.v);
 	return audit_leaf(vm, p, i, large_of(p, id));
 }
 

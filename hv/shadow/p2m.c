@@ -183,22 +183,33 @@ struct p2m_entry p2m_lookup(struct shadow_vm *vm, gfn_t gfn)
 	return e;
 }
 
-/* 512 gfns that may share one large leaf: RAM in a row, none of them a table, read-only, shared or watched. */
-bool p2m_is_whole(struct shadow_vm *vm, gfn_t gfn)
+/* 512 gfns with their frames in a row, as a large leaf needs them. */
+bool p2m_is_run(struct shadow_vm *vm, gfn_t gfn)
 {
 	u32 first;
 
-	if (gfn.v % GROUP || gfn.v + GROUP > vm->max_gfn || vm->log_dirty)
+	if (gfn.v % GROUP || gfn.v + GROUP > vm->max_gfn)
 		return false;
 	first = vm->gfns[gfn.v].frame;
 	if (first % GROUP || first < FRAME_RAM)
 		return false;
+	work(vm, GROUP);
+	for (u32 i = 0; i < GROUP; i++)
+		if (vm->gfns[gfn.v + i].frame != first + i)
+			return false;
+	return true;
+}
+
+/* And none of them a table, read-only, shared or watched: one large leaf may be made of them. */
+bool p2m_is_whole(struct shadow_vm *vm, gfn_t gfn)
+{
+	if (vm->log_dirty || !p2m_is_run(vm, gfn))
+		return false;
 	for (u32 i = 0; i < GROUP; i++) {
 		const struct guest_frame *g = &vm->gfns[gfn.v + i];
-		const struct frame *f = &vm->frames[first + i];
+		const struct frame *f = &vm->frames[g->frame];
 
-		work(vm, 1);
-		if (g->frame != first + i || g->tables || g->rom || f->sharers > 1 || f->want)
+		if (g->tables || g->rom || f->sharers > 1 || f->want)
 			return false;
 	}
 	return true;

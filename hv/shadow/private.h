@@ -76,6 +76,7 @@ struct guest_frame *p2m_gfn(struct shadow_vm *vm, gfn_t gfn); /* never NULL */
 /* Index into frames[], FRAME_ONES for a hole.  Looked at is touched: what was absent is there afterwards. */
 u32 p2m_frame(struct shadow_vm *vm, gfn_t gfn);
 bool p2m_is_absent(const struct shadow_vm *vm, gfn_t gfn);
+bool p2m_is_run(struct shadow_vm *vm, gfn_t gfn);
 bool p2m_is_whole(struct shadow_vm *vm, gfn_t gfn);
 bool p2m_may_write(const struct shadow_vm *vm, const struct guest_frame *g);
 void p2m_before_write(struct shadow_vm *vm, gfn_t gfn);
