@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hv/shadow/ driven by random guests.  The processor is a walk of the *shadow*
- * tables without a TLB; the reference is a fresh walk of the guest's tables
- * before each access.  Every access must end as the reference says, reach the
+ * hv/shadow/ driven by random guests.  The processor (processor.c) walks the
+ * *shadow* tables and has a TLB that forgets only what is flushed; the reference
+ * is a fresh walk of the guest's tables before each access.  Every access must end as the reference says, reach the
  * frame that the p2m gives, and leave A and D where the manual wants them; the
  * audit runs after each operation.  Tables point to each other and to
  * themselves at random, so aliases, recursion and garbage are the normal case.
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 
-#include "../hv/shadow/private.h"
+#include "processor.h"
 #include "host.h"
 
 #define RAM 1280u /* frames: two groups and a half */
@@ -32,42 +32,10 @@ static u32 rnd(u32 n)
 
 /* ---- the processor -------------------------------------------------------- */
 
-static bool hw_walk(u64 gva, const struct shadow_access *a, u64 *hpa)
-{
-	unsigned levels = sv.mode->shadow_levels, bits = levels == 2 ? 10 : 9;
-	u64 table = sv.root.v, rights = PTE_W | PTE_U, e = 0;
-	bool nx = false;
-
-	for (unsigned level = levels; level; level--) {
-		unsigned i = gva >> (12 + (level - 1) * bits) & (levels == 3 && level == 3 ? 3 : BIT(bits) - 1);
-		void *t = host_ptr(hpa_to_hfn(mk_hpa(table)));
-
-		e = levels == 2 ? ((u32 *)t)[i] : ((u64 *)t)[i];
-		if (!(e & PTE_P))
-			return false;
-		table = e & SPTE_ADDR;
-		if (levels == 3 && level == 3)
-			continue;
-		rights &= e;
-		nx |= levels != 2 && e & PTE_NX;
-		if (level == 2 && e & PTE_PS) {
-			table = (table & ~0x1fffffull) | (gva & 0x1ff000);
-			break;
-		}
-	}
-	*hpa = table | (gva & 0xfff);
-	if ((a->write && !(rights & PTE_W)) || (a->user && !(rights & PTE_U)) || (a->fetch && nx))
-		return false;
-	if (a->user || !(rights & PTE_U))
-		return true;
-	if (a->fetch)
-		return !(sv.hw_cr4 & CR4_SMEP);
-	return !(sv.hw_cr4 & CR4_SMAP) || (a->ac && !a->implicit);
-}
-
 /* What a back end does before it enters: the flush, then the oracle is asked. */
 static bool vm_entry(void)
 {
+	processor_flush(&sv);
 	shadow_flushed(&sv, sv.flush);
 	sv.flush = SHADOW_FLUSH_NONE;
 	return !shadow_flush_missing(&sv);
@@ -79,6 +47,8 @@ static u64 random_entry(void)
 {
 	u64 e = rnd(8) ? PTE_P : 0, gfn = rnd(3) ? TABLE0 + rnd(NTABLES) : rnd(RAM + 8);
 
+	if (rnd(2))
+		return e | PTE_W | PTE_U | PTE_A | (rnd(2) ? PTE_D : 0) | gfn << 12;
 	e |= (rnd(4) ? PTE_W : 0) | (rnd(3) ? PTE_U : 0) | (rnd(3) ? PTE_A : 0) | (rnd(2) ? PTE_D : 0);
 	e |= (rnd(8) ? 0 : PTE_PS) | (rnd(8) ? 0 : PTE_G) | (rnd(8) ? 0 : PTE_PWT) | (rnd(12) ? 0 : BIT(12 + rnd(40)));
 	if (sv.paging.cr4 & CR4_PAE)
@@ -86,6 +56,47 @@ static u64 random_entry(void)
 	if (e & PTE_PS && rnd(4)) /* else its low address bits are mostly reserved ones */
 		gfn = rnd(2) * GROUP;
 	return e | gfn << 12;
+}
+
+static struct {
+	u64 gva;
+	struct shadow_access acc;
+} warm[8]; /* what went through: a TLB may remember it */
+static unsigned nwarm;
+static u64 last_gva;
+static struct shadow_paging other; /* what the guest ran on before */
+
+/* An address that this mode can form: canonical, or 32 bits. */
+static u64 formed(u64 gva)
+{
+	unsigned unused = 64 - PAGE_SHIFT - sv.mode->guest_levels * 9;
+
+	return sv.hw_long ? (u64)((s64)(gva << unused) >> unused) : (u32)gva;
+}
+
+/* After a change of a table: what may lag otherwise the reference does not model. */
+static void guest_flushes(void)
+{
+	if (vm->cfg.policy != POLICY_EMULATE)
+		shadow_update(&sv, SHADOW_CR3);
+}
+
+static u64 some_flag(void)
+{
+	static const u8 bit[] = { 0, 1, 1, 2, 2, 3, 4, 5, 6, 6, 7, 63 };
+
+	return BIT(bit[rnd(sv.paging.cr4 & CR4_PAE ? 12 : 11)]);
+}
+
+static void flip(gpa_t at, u64 flags, u64 set)
+{
+	bool narrow = !(sv.paging.cr4 & CR4_PAE);
+	u64 e = 0;
+
+	guestmem_read(vm, at, &e, narrow ? 4 : 8);
+	e = (e ^ flags) | set;
+	guestmem_write(vm, at, &e, narrow ? 4 : 8);
+	guest_flushes();
 }
 
 static void edit(void)
@@ -96,28 +107,26 @@ static void edit(void)
 	unsigned i = slot < 2 ? slot : slot == 2 ? n - 1 : n / 2 + rnd(2);
 	gpa_t at = mk_gpa((TABLE0 + rnd(NTABLES)) * PAGE_SIZE + i * size);
 
-	if (rnd(2)) { /* one bit of what is there */
-		static const u8 bit[] = { 0, 1, 1, 2, 2, 5, 6, 6, 7, 63 };
-
-		guestmem_read(vm, at, &e, size);
-		e ^= BIT(bit[rnd(narrow ? 9 : 10)]);
-	} else if (!rnd(5)) {
-		at.v += rnd(size); /* across two entries */
+	if (rnd(2)) {
+		flip(at, some_flag(), 0);
+		return;
 	}
+	if (!rnd(3))
+		at.v += rnd(size); /* across two entries */
 	guestmem_write(vm, at, &e, rnd(6) ? size : 1 + rnd(8));
-	if (vm->cfg.policy != POLICY_EMULATE)
-		shadow_update(&sv, SHADOW_CR3); /* what may lag otherwise the reference does not model */
+	guest_flushes();
 }
 
 static u64 random_gva(void)
 {
-	static u64 last;
 	unsigned bits = sv.paging.cr4 & CR4_PAE ? 9 : 10, levels = sv.hw_long ? sv.mode->guest_levels : bits == 9 ? 3 : 2;
-	unsigned unused = 64 - 12 - levels * bits;
 	u64 gva = rnd(4096);
 
-	if (rnd(2)) /* the same page in another way */
-		return levels >= 4 ? (u64)((s64)(last << unused) >> unused) : (u32)last;
+	if (rnd(3)) { /* the same page in another way */
+		if (nwarm && rnd(3))
+			last_gva = warm[rnd(MIN(nwarm, 8u))].gva;
+		return formed(last_gva);
+	}
 	for (unsigned l = 0; l < levels; l++) {
 		unsigned n = levels == 3 && l == 2 ? 4 : 1u << bits, pick = rnd(4);
 		u64 i = pick < 2 ? pick : pick == 2 ? n - 1 : n / 2 + rnd(2);
@@ -126,7 +135,14 @@ static u64 random_gva(void)
 	}
 	if (!(sv.paging.cr0 & CR0_PG))
 		gva = rnd(RAM + 8) << 12;
-	return last = levels >= 4 ? (u64)((s64)(gva << unused) >> unused) : (u32)gva;
+	return last_gva = formed(gva);
+}
+
+static void random_root(void)
+{
+	sv.paging.cr3 = (TABLE0 + rnd(3)) << 12;
+	for (unsigned i = 0; i < 4; i++)
+		sv.paging.pdpte[i] = rnd(5) ? (u64)(TABLE0 + rnd(NTABLES)) << 12 | PTE_P : 0;
 }
 
 static void random_mode(void)
@@ -138,20 +154,46 @@ static void random_mode(void)
 	p->cr4 = (kind >= 2 ? CR4_PAE : 0) | (rnd(2) ? CR4_PSE : 0) | (rnd(3) ? 0 : CR4_SMEP) | (rnd(3) ? 0 : CR4_SMAP);
 	p->cr4 |= kind == 4 || !rnd(8) ? CR4_LA57 : 0; /* of no meaning outside long mode */
 	p->efer = (kind >= 3 ? EFER_LME | EFER_LMA : 0) | (rnd(2) ? EFER_NXE : 0);
-	p->cr3 = (TABLE0 + rnd(3)) << 12;
-	for (unsigned i = 0; i < 4; i++)
-		p->pdpte[i] = rnd(5) ? (u64)(TABLE0 + rnd(NTABLES)) << 12 | PTE_P : 0;
+	for (unsigned i = 0; i < 8; i++)
+		p->pat = p->pat << 8 | (const u8[]){ 0, 1, 4, 5, 6, 7, 6, 6 }[rnd(8)];
+	random_root();
 	shadow_update(&sv, SHADOW_MODE);
 }
 
+/* By the guest's PAT and the entry that ended the walk. */
+static unsigned type_of(const struct walk *w)
+{
+	u64 e = w->gpte[w->leaf_level].v;
+	unsigned pat = !!(e & (w->leaf_level > 1 ? PTE_PAT_LARGE : PTE_PAT));
+
+	if (!w->leaf_level)
+		return 6; /* WB */
+	return sv.paging.pat >> 8 * (pat << 2 | !!(e & PTE_PCD) << 1 | !!(e & PTE_PWT)) & 7;
+}
+
+static void switch_root(void)
+{
+	struct shadow_paging now = sv.paging;
+
+	if (!rnd(6))
+		random_root();
+	else if (other.cr0 == now.cr0 && other.cr4 == now.cr4 && other.efer == now.efer && other.pat == now.pat)
+		sv.paging = other; /* back and forth: the same roots again */
+	other = now;
+	shadow_update(&sv, SHADOW_CR3);
+}
+
 /* The access went through: did it reach the right frame, and are A and D where the manual wants them? */
-static const char *check_done(gva_t gva, const struct shadow_access *a, const struct walk *before, u64 hpa, bool stepped)
+static const char *check_done(gva_t gva, const struct shadow_access *a, const struct walk *before,
+			      const struct processor_result *r, bool stepped)
 {
 	struct walk now;
 
 	sv.mode->walk(&sv, gva, &now);
-	if (!stepped && hpa >> 12 != p2m_lookup(vm, before->gfn).hfn.v)
+	if (!stepped && r->hpa >> 12 != p2m_lookup(vm, before->gfn).hfn.v)
 		return "wrong frame";
+	if ((SHADOW_HOST_PAT >> 8 * r->pat_index & 7) != type_of(before))
+		return "wrong memory type";
 	for (unsigned l = sv.mode->guest_levels == 3 ? 2 : sv.mode->guest_levels; l && l >= before->leaf_level; l--)
 		if (!(now.gpte[l].v & PTE_A) && p2m_lookup(vm, gpa_to_gfn(before->at[l])).kind == P2M_RAM)
 			return "A is not set";
@@ -160,9 +202,13 @@ static const char *check_done(gva_t gva, const struct shadow_access *a, const st
 	if (a->write) {
 		u64 e = random_entry();
 
-		memcpy(host_ptr(hpa_to_hfn(mk_hpa(hpa))) + (hpa & 0xff8), &e, 8);
+		memcpy(host_ptr(hpa_to_hfn(mk_hpa(r->hpa))) + (r->hpa & 0xff8), &e, 8);
 	}
+	warm[nwarm % 8].gva = gva.v;
+	warm[nwarm++ % 8].acc = *a;
 	shadow_close(&sv);
+	if (a->write && before->gfn.v - TABLE0 < NTABLES)
+		guest_flushes();
 	return NULL;
 }
 
@@ -175,16 +221,16 @@ static struct shadow_access random_access(void)
 	return a;
 }
 
-static const char *one_access(void)
+static const char *try_access(gva_t gva, struct shadow_access a)
 {
-	struct shadow_access a = random_access();
-	gva_t gva = mk_gva(random_gva());
+	struct shadow_access told = a;
 	bool want, stepped = false;
+	struct processor_result r;
 	unsigned again = 0;
 	struct walk w;
 	u32 error;
-	u64 hpa;
 
+	told.implicit = a.implicit && (a.write || rnd(2)); /* not every exit tells it */
 	sv.mode->walk(&sv, gva, &w);
 	want = sv.mode->permits(&sv, &w, &a, &error);
 	accesses++;
@@ -195,10 +241,10 @@ static const char *one_access(void)
 		if (!vm_entry())
 			return "entered with a flush left out";
 
-		if (hw_walk(gva.v, &a, &hpa))
-			return want ? check_done(gva, &a, &w, hpa, stepped) : "the processor lets pass what the guest's tables forbid";
+		if (processor_access(&sv, gva.v, &a, &r))
+			return want ? check_done(gva, &a, &w, &r, stepped) : "the processor lets pass what the guest's tables forbid";
 		shadow_begin_exit(&sv);
-		v = shadow_page_fault(&sv, gva, &a, PF_ERR_P);
+		v = shadow_page_fault(&sv, gva, &told, PF_ERR_P);
 		shadow_end_exit(&sv);
 		if (shadow_violation(&sv))
 			return shadow_violation(&sv);
@@ -225,6 +271,61 @@ static const char *one_access(void)
 	return "no progress";
 }
 
+static const char *one_access(void)
+{
+	unsigned i = rnd(8);
+
+	if (i < nwarm && rnd(2))
+		return try_access(mk_gva(formed(warm[i].gva)), warm[i].acc);
+	return try_access(mk_gva(random_gva()), random_access());
+}
+
+static bool leaf_entry(gva_t gva, gpa_t *at)
+{
+	struct walk w;
+
+	sv.mode->walk(&sv, gva, &w);
+	*at = w.at[w.leaf_level];
+	return w.leaf_level;
+}
+
+/* What a tag remembers, while the guest runs under another, and something changes behind its back. */
+static const char *there_and_back(void)
+{
+	struct shadow_paging here = sv.paging;
+	unsigned i = rnd(8);
+	struct shadow_access acc = rnd(3) ? warm[i].acc : random_access();
+	const char *why;
+	gpa_t at;
+	gva_t gva;
+
+	if (i >= nwarm)
+		return NULL;
+	gva = mk_gva(formed(warm[i].gva));
+	acc.write |= !acc.fetch && rnd(2);
+	why = try_access(gva, warm[i].acc);
+	if (why || !leaf_entry(gva, &at))
+		return why;
+	if (!rnd(3)) {
+		sv.paging.cr4 ^= rnd(2) ? CR4_SMEP : CR4_SMAP;
+		shadow_update(&sv, SHADOW_MODE);
+	} else {
+		random_root();
+		shadow_update(&sv, SHADOW_CR3);
+		if (rnd(2) && (why = one_access()))
+			return why;
+		if (acc.write && rnd(2))
+			flip(at, 0, PTE_W | PTE_D);
+		else
+			flip(at, rnd(2) ? some_flag() : PTE_U, 0);
+		if (!vm_entry())
+			return "a flush is left out";
+		sv.paging = here;
+		shadow_update(&sv, SHADOW_CR3);
+	}
+	return try_access(gva, acc);
+}
+
 /* Log-dirty is chaos's alone here. */
 static void memory_op(void)
 {
@@ -238,8 +339,8 @@ static void memory_op(void)
 		    op == 2 ? shadow_share(&sv, a, b) : shadow_batch_write(&sv, gfn_to_gpa(a), rnd(4), e) ? SHADOW_DONE : SHADOW_REFUSED;
 		shadow_end_exit(&sv);
 	}
-	if (op == 3 && vm->cfg.policy != POLICY_EMULATE)
-		shadow_update(&sv, SHADOW_CR3);
+	if (op == 3)
+		guest_flushes();
 }
 
 static const char *one_op(void)
@@ -247,20 +348,21 @@ static const char *one_op(void)
 	const char *why;
 	unsigned op = rnd(100);
 
-	if (op < 30)
+	if (op < 20)
 		edit();
-	else if (op < 33)
+	else if (op < 21)
 		random_mode();
-	else if (op < 36)
+	else if (op < 24)
 		shadow_invlpg(&sv, mk_gva(random_gva()));
-	else if (op < 38)
-		shadow_update(&sv, SHADOW_CR3);
-	else if (op < 44)
+	else if (op < 30)
+		switch_root();
+	else if (op < 35)
 		memory_op();
-	else if ((why = one_access()))
+	else if ((why = op < 50 ? there_and_back() : one_access()))
 		return why;
 	if (!vm_entry())
 		return "a flush is left out";
+	processor_speculate(&sv, random_gva());
 	shadow_chaos(&sv);
 	return shadow_audit(&sv, &why) ? why : NULL;
 }
@@ -272,6 +374,10 @@ static void run(const char *name, struct shadow_config cfg, u64 seed, unsigned o
 	u64 before = host_used();
 
 	rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	nwarm = 0;
+	last_gva = 0;
+	other = (struct shadow_paging){ 0 };
+	processor_reset(rnd);
 	cfg.ram_frames = RAM;
 	cfg.hole_start = mk_gfn(100);
 	cfg.hole_end = mk_gfn(104);
@@ -284,7 +390,6 @@ static void run(const char *name, struct shadow_config cfg, u64 seed, unsigned o
 		return;
 	}
 	shadow_vcpu_init(&sv, vm);
-	sv.paging.pat = 0x0007040600070406ull;
 	why = NULL;
 	random_mode();
 	for (i = 0; i < 600; i++)
@@ -338,6 +443,6 @@ int main(int argc, char **argv)
 			cfg.tags = 1 + s % 4;
 			run(configs[i].name, cfg, s, 1500);
 		}
-	tap_note("%lu accesses, %lu guest faults", accesses, faults);
+	tap_note("%lu accesses, %lu by a remembered translation, %lu guest faults", accesses, processor_recalled(), faults);
 	return tap_done();
 }

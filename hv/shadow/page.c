@@ -21,14 +21,17 @@ static u64 spte_addr(const struct shadow_page *p, spte_t e)
 	return e.v & (page_is_large(p, e) ? SPTE_ADDR & ~(u64)PTE_PAT_LARGE : SPTE_ADDR);
 }
 
-/* What a TLB may still hold of the old entry and the new one does not give: I10. */
+/*
+ * What a TLB may still hold of the old entry and the new one does not give: I10.
+ * U gained is lost to the supervisor: SMEP and SMAP.
+ */
 static bool loses(const struct shadow_page *p, spte_t old, spte_t e)
 {
-	u64 rights = PTE_P | PTE_W | PTE_U, types = PTE_PWT | PTE_PCD | PTE_PAT | PTE_PAT_LARGE;
+	u64 rights = PTE_P | PTE_W, types = PTE_PWT | PTE_PCD | PTE_PAT | PTE_PAT_LARGE;
 
 	if (!(old.v & PTE_P))
 		return false;
-	return old.v & ~e.v & rights || e.v & ~old.v & PTE_NX || spte_addr(p, old) != spte_addr(p, e) ||
+	return old.v & ~e.v & rights || e.v & ~old.v & PTE_NX || (old.v ^ e.v) & PTE_U || spte_addr(p, old) != spte_addr(p, e) ||
 	       (page_is_leaf(p, e) && (old.v ^ e.v) & types);
 }
 

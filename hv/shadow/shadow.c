@@ -194,13 +194,24 @@ static bool writable_in_place(const struct shadow_vcpu *sv, const struct walk *w
 }
 
 /*
- * All is as it should be and the processor still refuses: an implicit
- * supervisor access (GDT, IDT, TSS on a user page) at CPL 0, for which SMAP
- * ignores EFLAGS.AC.  Nothing in the exit tells it from an explicit one.
+ * All is as it should be, no TLB remembers otherwise, and the processor still
+ * refuses: an implicit supervisor access (GDT, IDT, TSS on a user page) at CPL 0,
+ * for which SMAP ignores EFLAGS.AC.  Nothing in the exit tells it from an explicit one.
  */
 static bool is_implicit_smap(const struct shadow_vcpu *sv, const struct walk *w, const struct shadow_access *acc, u32 hw_error)
 {
 	return hw_error & PF_ERR_P && sv->paging.cr4 & CR4_SMAP && w->access & ACC_U && !acc->user && !acc->fetch;
+}
+
+/* Nothing was changed for this fault.  True: nor has anything since the same one was last met with a flush. */
+static bool flush_did_not_help(struct shadow_vcpu *sv, gva_t gva)
+{
+	struct spurious *last = &sv->vm->spurious, now = { gva.v, sv->root.v, sv->vm->edits };
+	bool same = !memcmp(last, &now, sizeof(now));
+
+	*last = now;
+	flush_spurious(sv, gva);
+	return same;
 }
 
 void shadow_violated(struct shadow_vm *vm, const char *fmt, ...)
@@ -278,12 +289,10 @@ struct shadow_verdict shadow_page_fault(struct shadow_vcpu *sv, gva_t gva, const
 		v.action = SHADOW_AGAIN;
 		return v;
 	}
-	if (vm->edits == edits && is_implicit_smap(sv, &w, acc, hw_error)) {
+	if (vm->edits == edits && flush_did_not_help(sv, gva) && is_implicit_smap(sv, &w, acc, hw_error)) {
 		guest_fault(vm, &v);
 		return v;
 	}
-	if (vm->edits == edits)
-		flush_spurious(sv, gva);
 	vm->stats.hidden_faults++;
 	return v;
 }

@@ -183,6 +183,9 @@ struct shadow_vm {
 	unsigned nwants;
 	u64 log_until; /* turning log-dirty on: done when vm->scanned gets there */
 	gva_t fault_gva; /* being served */
+	struct spurious { /* the last fault that called for nothing but a flush */
+		u64 gva, root, edits;
+	} spurious;
 
 	/* wprot=scan: where the guesses look */
 	struct {
