@@ -2,10 +2,11 @@
 /*
  * hv/shadow/ driven by random guests.  The processor (processor.c) walks the
  * *shadow* tables and has a TLB that forgets only what is flushed; the reference
- * is a fresh walk of the guest's tables before each access.  Every access must end as the reference says, reach the
- * frame that the p2m gives, and leave A and D where the manual wants them; the
- * audit runs after each operation.  Tables point to each other and to
- * themselves at random, so aliases, recursion and garbage are the normal case.
+ * is a fresh walk of the guest's tables before each access.  Every access must
+ * end as the reference says, reach the frame that the p2m gives under the memory
+ * type of the guest's PAT, and leave A and D where the manual wants them; the
+ * audit runs after each operation.  Tables point to each other and to themselves
+ * at random, so aliases, recursion and garbage are the normal case.
  */
 #include <stdlib.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "host.h"
 
 #define RAM 1280u /* frames: two groups and a half */
-#define TABLE0 16u
+#define TABLE0 16u /* first of the guest's tables */
 #define NTABLES 12u
 
 static u64 rng;
@@ -30,8 +31,6 @@ static u32 rnd(u32 n)
 	return (rng >> 11) % n;
 }
 
-/* ---- the processor -------------------------------------------------------- */
-
 /* What a back end does before it enters: the flush, then the oracle is asked. */
 static bool vm_entry(void)
 {
@@ -41,124 +40,7 @@ static bool vm_entry(void)
 	return !shadow_flush_missing(&sv);
 }
 
-/* ---- the guest -------------------------------------------------------------- */
-
-static u64 random_entry(void)
-{
-	u64 e = rnd(8) ? PTE_P : 0, gfn = rnd(3) ? TABLE0 + rnd(NTABLES) : rnd(RAM + 8);
-
-	if (rnd(2))
-		return e | PTE_W | PTE_U | PTE_A | (rnd(2) ? PTE_D : 0) | gfn << 12;
-	e |= (rnd(4) ? PTE_W : 0) | (rnd(3) ? PTE_U : 0) | (rnd(3) ? PTE_A : 0) | (rnd(2) ? PTE_D : 0);
-	e |= (rnd(8) ? 0 : PTE_PS) | (rnd(8) ? 0 : PTE_G) | (rnd(8) ? 0 : PTE_PWT) | (rnd(12) ? 0 : BIT(12 + rnd(40)));
-	if (sv.paging.cr4 & CR4_PAE)
-		e |= rnd(5) ? 0 : PTE_NX;
-	if (e & PTE_PS && rnd(4)) /* else its low address bits are mostly reserved ones */
-		gfn = rnd(2) * GROUP;
-	return e | gfn << 12;
-}
-
-static struct {
-	u64 gva;
-	struct shadow_access acc;
-} warm[8]; /* what went through: a TLB may remember it */
-static unsigned nwarm;
-static u64 last_gva;
-static struct shadow_paging other; /* what the guest ran on before */
-
-/* An address that this mode can form: canonical, or 32 bits. */
-static u64 formed(u64 gva)
-{
-	unsigned unused = 64 - PAGE_SHIFT - sv.mode->guest_levels * 9;
-
-	return sv.hw_long ? (u64)((s64)(gva << unused) >> unused) : (u32)gva;
-}
-
-/* After a change of a table: what may lag otherwise the reference does not model. */
-static void guest_flushes(void)
-{
-	if (vm->cfg.policy != POLICY_EMULATE)
-		shadow_update(&sv, SHADOW_CR3);
-}
-
-static u64 some_flag(void)
-{
-	static const u8 bit[] = { 0, 1, 1, 2, 2, 3, 4, 5, 6, 6, 7, 63 };
-
-	return BIT(bit[rnd(sv.paging.cr4 & CR4_PAE ? 12 : 11)]);
-}
-
-static void flip(gpa_t at, u64 flags, u64 set)
-{
-	bool narrow = !(sv.paging.cr4 & CR4_PAE);
-	u64 e = 0;
-
-	guestmem_read(vm, at, &e, narrow ? 4 : 8);
-	e = (e ^ flags) | set;
-	guestmem_write(vm, at, &e, narrow ? 4 : 8);
-	guest_flushes();
-}
-
-static void edit(void)
-{
-	u64 e = random_entry();
-	unsigned narrow = !(sv.paging.cr4 & CR4_PAE), slot = rnd(4);
-	unsigned n = narrow ? 1024 : 512, size = narrow ? 4 : 8;
-	unsigned i = slot < 2 ? slot : slot == 2 ? n - 1 : n / 2 + rnd(2);
-	gpa_t at = mk_gpa((TABLE0 + rnd(NTABLES)) * PAGE_SIZE + i * size);
-
-	if (rnd(2)) {
-		flip(at, some_flag(), 0);
-		return;
-	}
-	if (!rnd(3))
-		at.v += rnd(size); /* across two entries */
-	guestmem_write(vm, at, &e, rnd(6) ? size : 1 + rnd(8));
-	guest_flushes();
-}
-
-static u64 random_gva(void)
-{
-	unsigned bits = sv.paging.cr4 & CR4_PAE ? 9 : 10, levels = sv.hw_long ? sv.mode->guest_levels : bits == 9 ? 3 : 2;
-	u64 gva = rnd(4096);
-
-	if (rnd(3)) { /* the same page in another way */
-		if (nwarm && rnd(3))
-			last_gva = warm[rnd(MIN(nwarm, 8u))].gva;
-		return formed(last_gva);
-	}
-	for (unsigned l = 0; l < levels; l++) {
-		unsigned n = levels == 3 && l == 2 ? 4 : 1u << bits, pick = rnd(4);
-		u64 i = pick < 2 ? pick : pick == 2 ? n - 1 : n / 2 + rnd(2);
-
-		gva |= i << (12 + l * bits);
-	}
-	if (!(sv.paging.cr0 & CR0_PG))
-		gva = rnd(RAM + 8) << 12;
-	return last_gva = formed(gva);
-}
-
-static void random_root(void)
-{
-	sv.paging.cr3 = (TABLE0 + rnd(3)) << 12;
-	for (unsigned i = 0; i < 4; i++)
-		sv.paging.pdpte[i] = rnd(5) ? (u64)(TABLE0 + rnd(NTABLES)) << 12 | PTE_P : 0;
-}
-
-static void random_mode(void)
-{
-	struct shadow_paging *p = &sv.paging;
-	unsigned kind = rnd(5);
-
-	p->cr0 = CR0_PE | (kind ? CR0_PG : 0) | (rnd(3) ? CR0_WP : 0);
-	p->cr4 = (kind >= 2 ? CR4_PAE : 0) | (rnd(2) ? CR4_PSE : 0) | (rnd(3) ? 0 : CR4_SMEP) | (rnd(3) ? 0 : CR4_SMAP);
-	p->cr4 |= kind == 4 || !rnd(8) ? CR4_LA57 : 0; /* of no meaning outside long mode */
-	p->efer = (kind >= 3 ? EFER_LME | EFER_LMA : 0) | (rnd(2) ? EFER_NXE : 0);
-	for (unsigned i = 0; i < 8; i++)
-		p->pat = p->pat << 8 | (const u8[]){ 0, 1, 4, 5, 6, 7, 6, 6 }[rnd(8)];
-	random_root();
-	shadow_update(&sv, SHADOW_MODE);
-}
+#include "shadow_guest.h"
 
 /* By the guest's PAT and the entry that ended the walk. */
 static unsigned type_of(const struct walk *w)
@@ -169,18 +51,6 @@ static unsigned type_of(const struct walk *w)
 	if (!w->leaf_level)
 		return 6; /* WB */
 	return sv.paging.pat >> 8 * (pat << 2 | !!(e & PTE_PCD) << 1 | !!(e & PTE_PWT)) & 7;
-}
-
-static void switch_root(void)
-{
-	struct shadow_paging now = sv.paging;
-
-	if (!rnd(6))
-		random_root();
-	else if (other.cr0 == now.cr0 && other.cr4 == now.cr4 && other.efer == now.efer && other.pat == now.pat)
-		sv.paging = other; /* back and forth: the same roots again */
-	other = now;
-	shadow_update(&sv, SHADOW_CR3);
 }
 
 /* The access went through: did it reach the right frame, and are A and D where the manual wants them? */
@@ -210,15 +80,6 @@ static const char *check_done(gva_t gva, const struct shadow_access *a, const st
 	if (a->write && before->gfn.v - TABLE0 < NTABLES)
 		guest_flushes();
 	return NULL;
-}
-
-static struct shadow_access random_access(void)
-{
-	struct shadow_access a = { .write = rnd(3) == 0, .user = rnd(2), .ac = rnd(2) };
-
-	a.fetch = !a.write && !rnd(3);
-	a.implicit = !a.user && !a.fetch && !rnd(4);
-	return a;
 }
 
 static const char *try_access(gva_t gva, struct shadow_access a)
@@ -294,7 +155,7 @@ static const char *there_and_back(void)
 {
 	struct shadow_paging here = sv.paging;
 	unsigned i = rnd(8);
-	struct shadow_access acc = rnd(3) ? warm[i].acc : random_access();
+	struct shadow_access first = warm[i].acc, acc = rnd(3) ? first : random_access();
 	const char *why;
 	gpa_t at;
 	gva_t gva;
@@ -303,7 +164,12 @@ static const char *there_and_back(void)
 		return NULL;
 	gva = mk_gva(formed(warm[i].gva));
 	acc.write |= !acc.fetch && rnd(2);
-	why = try_access(gva, warm[i].acc);
+	if (rnd(2) && leaf_entry(gva, &at)) { /* a clean page is read-only in the shadow */
+		flip(at, 0, PTE_D);
+		flip(at, PTE_D, 0);
+		first.write = false;
+	}
+	why = try_access(gva, first);
 	if (why || !leaf_entry(gva, &at))
 		return why;
 	if (!rnd(3)) {
@@ -314,10 +180,13 @@ static const char *there_and_back(void)
 		shadow_update(&sv, SHADOW_CR3);
 		if (rnd(2) && (why = one_access()))
 			return why;
-		if (acc.write && rnd(2))
+		if (acc.write && rnd(2)) {
 			flip(at, 0, PTE_W | PTE_D);
-		else
+			acc.user &= rnd(2);
+			acc.ac |= !acc.user; /* as a kernel writes to its user's memory */
+		} else {
 			flip(at, rnd(2) ? some_flag() : PTE_U, 0);
+		}
 		if (!vm_entry())
 			return "a flush is left out";
 		sv.paging = here;
@@ -358,7 +227,7 @@ static const char *one_op(void)
 		switch_root();
 	else if (op < 35)
 		memory_op();
-	else if ((why = op < 50 ? there_and_back() : one_access()))
+	else if ((why = op < 70 ? there_and_back() : one_access()))
 		return why;
 	if (!vm_entry())
 		return "a flush is left out";
