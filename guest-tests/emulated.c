@@ -514,19 +514,31 @@ CASE(pushes_of_32_bit_code)
 
 /* ---- ends of the address space ---- */
 
-#if PT_LEVELS == 2 || PT_LEVELS == 3
-/* A table in the last page and data in page 0: a store across 4 GiB goes on at 0. */
-CASE(store_across_4_gib)
-{
-	const u64 top = 0xfffff000;
-	u64 low, was;
+static u64 low, page_0;
 
+/* The table in the last page below 4 GiB, data in page 0. */
+static void set_up_around_4_gib(void)
+{
 	set_up();
-	map_page(top, table, RW);
-	was = *entry(0, 1);
+	map_page(0xfffff000, table, RW);
+	page_0 = *entry(0, 1);
 	low = new_frame();
 	set_entry(entry(0, 1), low | RW);
 	invlpg(0);
+}
+
+static void put_page_0_back(void)
+{
+	mem32(table)[1023] = 0;
+	set_entry(entry(0, 1), page_0);
+	invlpg(0);
+}
+
+#if PT_LEVELS == 2 || PT_LEVELS == 3
+/* A store across 4 GiB goes on at 0. */
+CASE(store_across_4_gib)
+{
+	set_up_around_4_gib();
 	for (u32 i = 0; i < 2; i++) {
 		mem32(table)[1023] = 0;
 		mem32(low)[0] = 0xa1b2c3d4;
@@ -547,32 +559,21 @@ CASE(store_across_4_gib)
 	check_fault(poke32(0xfffffffe, 5), PF(PF_W, 0));
 	check_fault(peek32(0xfffffffe, NULL), PF(0, 0));
 	check_eq(mem32(table)[1023], 0);
-	set_entry(entry(0, 1), was);
-	invlpg(0);
+	put_page_0_back();
 }
 
 /* The same for a string instruction on a port. */
 CASE(ins_across_4_gib)
 {
-	const u64 top = 0xfffff000;
-	u64 low, was;
-	ulong di;
+	ulong di = 0xfffffffe;
 
-	set_up();
-	map_page(top, table, RW);
-	was = *entry(0, 1);
-	low = new_frame();
-	set_entry(entry(0, 1), low | RW);
-	invlpg(0);
+	set_up_around_4_gib();
 	mem32(low)[0] = 0;
-	di = 0xfffffffe;
 	asm volatile("insl" : "+D"(di) : "d"(0x80) : "memory");
 	check_eq(di, 2);
 	check_eq(mem32(table)[1023], 0xffff0000);
 	check_eq(mem32(low)[0], 0xffff);
-	mem32(table)[1023] = 0;
-	set_entry(entry(0, 1), was);
-	invlpg(0);
+	put_page_0_back();
 }
 #else
 asm(".code32\n"
@@ -585,16 +586,9 @@ extern u8 compat_store[], compat_ins[];
 CASE(compat_across_4_gib)
 {
 	struct far_pointer { u32 ip; u16 cs; } __attribute__((packed)) to = { (ulong)compat_store, SEL_KCODE32 };
-	const u64 top = 0xfffff000;
 	ulong di = 0xfffffffe;
-	u64 low, was;
 
-	set_up();
-	map_page(top, table, RW);
-	was = *entry(0, 1);
-	low = new_frame();
-	set_entry(entry(0, 1), low | RW);
-	invlpg(0);
+	set_up_around_4_gib();
 	mem32(table)[1023] = 0;
 	mem32(low)[0] = 0xa1b2c3d4;
 	asm volatile("lcall *%0" : : "m"(to), "b"(0xfffffffe), "c"(0x11223344) : "memory");
@@ -606,8 +600,6 @@ CASE(compat_across_4_gib)
 	check_eq(di, 2);
 	check_eq(mem32(table)[1023], 0xffff0000);
 	check_eq(mem32(low)[0], 0xa1b2ffff);
-	mem32(table)[1023] = 0;
-	set_entry(entry(0, 1), was);
-	invlpg(0);
+	put_page_0_back();
 }
 #endif
