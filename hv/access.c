@@ -30,7 +30,6 @@ struct shadow_access access_explicit(struct vcpu *v, bool write)
 {
 	return (struct shadow_access){
 		.write = write, .user = vendor->cpl(v) == 3, .ac = v->rflags & RFLAGS_AC,
-		.wide = access_code64(v),
 	};
 }
 
@@ -81,10 +80,19 @@ static bool fault_out(struct emul_ctxt *c, const struct shadow_fault *f)
 	return false;
 }
 
+/* An access of the instruction that the emulator works on. */
+static struct shadow_access access_by(const struct access *a, bool write)
+{
+	struct shadow_access acc = access_explicit(a->v, write);
+
+	acc.wide = a->c.mode == EMUL_64;
+	return acc;
+}
+
 static bool op_fetch(struct emul_ctxt *c, u64 gva, void *buf, unsigned len)
 {
 	struct access *a = c->priv;
-	struct shadow_access acc = access_explicit(a->v, false);
+	struct shadow_access acc = access_by(a, false);
 	struct shadow_fault f;
 
 	acc.fetch = true;
@@ -94,7 +102,7 @@ static bool op_fetch(struct emul_ctxt *c, u64 gva, void *buf, unsigned len)
 static bool read_as(struct emul_ctxt *c, u64 gva, void *buf, unsigned len, bool rmw)
 {
 	struct access *a = c->priv;
-	struct shadow_access acc = access_explicit(a->v, rmw);
+	struct shadow_access acc = access_by(a, rmw);
 	struct shadow_fault f;
 
 	return shadow_read(&a->v->mmu, mk_gva(gva), buf, len, &acc, &f) || fault_out(c, &f);
@@ -113,7 +121,7 @@ static bool op_read_rmw(struct emul_ctxt *c, u64 gva, void *buf, unsigned len)
 static bool op_write(struct emul_ctxt *c, u64 gva, const void *buf, unsigned len)
 {
 	struct access *a = c->priv;
-	struct shadow_access acc = access_explicit(a->v, true);
+	struct shadow_access acc = access_by(a, true);
 	struct shadow_fault f;
 
 	return shadow_write(&a->v->mmu, mk_gva(gva), buf, len, &acc, &f) || fault_out(c, &f);
@@ -122,7 +130,7 @@ static bool op_write(struct emul_ctxt *c, u64 gva, const void *buf, unsigned len
 static bool op_cmpxchg(struct emul_ctxt *c, u64 gva, void *old, const void *new_val, unsigned len, bool *swapped)
 {
 	struct access *a = c->priv;
-	struct shadow_access acc = access_explicit(a->v, true);
+	struct shadow_access acc = access_by(a, true);
 	struct shadow_fault f;
 
 	return shadow_cmpxchg(&a->v->mmu, mk_gva(gva), old, new_val, len, swapped, &acc, &f) || fault_out(c, &f);
