@@ -193,10 +193,11 @@ bool p2m_is_run(struct shadow_vm *vm, gfn_t gfn)
 	first = vm->gfns[gfn.v].frame;
 	if (first % GROUP || first < FRAME_RAM)
 		return false;
-	work(vm, GROUP);
-	for (u32 i = 0; i < GROUP; i++)
+	for (u32 i = 0; i < GROUP; i++) {
+		work(vm, 1);
 		if (vm->gfns[gfn.v + i].frame != first + i)
 			return false;
+	}
 	return true;
 }
 
