@@ -165,8 +165,7 @@ static const char *there_and_back(void)
 	gva = mk_gva(formed(warm[i].gva));
 	acc.write |= !acc.fetch && rnd(2);
 	if (rnd(2) && leaf_entry(gva, &at)) { /* a clean page is read-only in the shadow */
-		flip(at, 0, PTE_D);
-		flip(at, PTE_D, 0);
+		change(at, ~(u64)PTE_D, 0);
 		first.write = false;
 	}
 	why = try_access(gva, first);
@@ -181,11 +180,11 @@ static const char *there_and_back(void)
 		if (rnd(2) && (why = one_access()))
 			return why;
 		if (acc.write && rnd(2)) {
-			flip(at, 0, PTE_W | PTE_D);
+			change(at, ~(u64)(PTE_W | PTE_D), PTE_W | PTE_D);
 			acc.user &= rnd(2);
 			acc.ac |= !acc.user; /* as a kernel writes to its user's memory */
 		} else {
-			flip(at, rnd(2) ? some_flag() : PTE_U, 0);
+			change(at, ~0ull, rnd(2) ? some_flag() : PTE_U);
 		}
 		if (!vm_entry())
 			return "a flush is left out";

@@ -49,13 +49,14 @@ static u64 some_flag(void)
 	return BIT(bit[rnd(sv.paging.cr4 & CR4_PAE ? 12 : 11)]);
 }
 
-static void flip(gpa_t at, u64 flags, u64 set)
+/* Of the entry at this address some bits are kept, then some inverted. */
+static void change(gpa_t at, u64 keep, u64 invert)
 {
 	bool narrow = !(sv.paging.cr4 & CR4_PAE);
 	u64 e = 0;
 
 	guestmem_read(vm, at, &e, narrow ? 4 : 8);
-	e = (e ^ flags) | set;
+	e = (e & keep) ^ invert;
 	guestmem_write(vm, at, &e, narrow ? 4 : 8);
 	guest_flushes();
 }
@@ -69,7 +70,7 @@ static void edit(void)
 	gpa_t at = mk_gpa((TABLE0 + rnd(NTABLES)) * PAGE_SIZE + i * size);
 
 	if (rnd(2)) {
-		flip(at, some_flag(), 0);
+		change(at, ~0ull, some_flag());
 		return;
 	}
 	if (!rnd(3))
