@@ -34,15 +34,17 @@ static unsigned audit_upper(struct shadow_vcpu *sv, const struct shadow_page *p,
 {
 	struct shadow_vm *vm = sv->vm;
 	struct id id = child_id(sv, p, i, ge);
+	bool pending;
 
 	if (!page_is_large(p, e))
 		return is_child(page_child(vm, e), id) ? 0 : audit_fail(vm, "I5: wrong child at level %u of gfn %lx entry %u",
 									p->role.level, p->gfn.v, i);
 	if (p->role.kind == PAGE_VTLB)
 		return 0;
-	if (!p2m_is_run(vm, id.gfn) && !rmap_pending(vm, e))
+	pending = rmap_pending(vm, e);
+	if (!pending && !p2m_is_run(vm, id.gfn))
 		return audit_fail(vm, "I1: large leaf %lx over gfn %lx, whose frames lie apart", e.v, id.gfn.v);
-	if (e.v & PTE_W && !p2m_is_whole(vm, id.gfn) && !rmap_pending(vm, e))
+	if (!pending && e.v & PTE_W && !p2m_is_whole(vm, id.gfn))
 		return audit_fail(vm, "I3: writable large leaf %lx over gfn %lx, which is not whole", e.v, id.gfn.v);
 	return audit_leaf(vm, p, i, large_of(p, id));
 }
